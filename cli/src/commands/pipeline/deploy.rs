@@ -1,0 +1,48 @@
+//! `gofer pipeline deploy`.
+
+use clap::Args;
+use gofer_client::{Deploy as Request, Mode};
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Done;
+use crate::refs::Typed;
+use crate::show::deployment;
+
+/// Make a version of a pipeline live.
+///
+/// Example: gofer pipeline deploy simple 3
+#[derive(Debug, Args)]
+pub(crate) struct Deploy {
+    /// The pipeline, [NAMESPACE:]PIPELINE
+    pipeline: String,
+    /// The version
+    version: u64,
+    /// Deploy only if this version is live now
+    #[arg(long, value_name = "N")]
+    base: Option<u64>,
+    /// Why, for those who read the history
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
+    /// Only check, and say what would happen
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Deploy {
+    pub(crate) async fn run(self, context: &mut Context) -> Done {
+        let pipeline = Typed::parse(&[self.pipeline])?.pipeline(context)?;
+        let deployed = context
+            .client()?
+            .deploy(Request {
+                pipeline,
+                version: self.version,
+                base_version: self.base,
+                reason: self.reason,
+                mode: if self.dry_run { Mode::DryRun } else { Mode::Commit },
+            })
+            .await?;
+        deployment::print(&mut context.out, &deployed, self.dry_run)?;
+        Ok(Exit::Ok)
+    }
+}

@@ -1,0 +1,22 @@
+//! `gofer service`.
+
+mod start;
+
+use clap::Subcommand;
+
+use crate::context::Context;
+use crate::failure::Done;
+
+/// Run and operate the server
+#[derive(Debug, Subcommand)]
+pub(crate) enum Service {
+    Start(start::Start),
+}
+
+impl Service {
+    pub(crate) async fn run(self, context: &mut Context) -> Done {
+        match self {
+            Self::Start(command) => command.run(context).await,
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Makes the container of an attempt, once. The engine's rule that a name is given once is the
+//! lock: whoever creates has made it, everyone else gets 409 and adopts what is there.
+//!
+//! ```text
+//!  create ── made ──────────────► start ── ok ──► handle
+//!    │ name taken, or any refusal    └ refused ─► remove, fault
+//!    ▼
+//!  inspect ── none ──► the refusal was the answer (or, for a taken name, create again)
+//!    │ there
+//!    ├ other spec ──► Config fault
+//!    ├ was started ─► handle, whatever became of it: never start twice
+//!    └ never started ─► start (unless its start was refused for its settings before)
+//! ```
+//!
+//! A container is looked at before it is started, and the engine answers that look only once a
+//! start under way is through, as both take the container's lock. So an answer that was lost, or
+//! a server killed in between, gives no second start.
+
+use bollard::models::ContainerInspectResponse;
+use bollard::query_parameters::{CreateContainerOptionsBuilder, StartContainerOptions};
+use gofer_core::ports::driver::{ContainerSpec, DriverError, FaultKind, Handle};
+
+use crate::client::{CallError, Client};
+use crate::inspect::{self, Life};
+use crate::{body, fault, labels, limits, signal};
+
+pub(crate) async fn ensure(client: &Client, spec: &ContainerSpec) -> Result<Handle, DriverError> {
+    body::validate(spec)?;
+    let name = spec.container_name();
+    for _ in 0..limits::CREATE_TRIES_MAX {
+        let refusal = match Box::pin(create(client, spec, &name)).await {
+            Ok(id) => return start(client, spec, id).await,
+            Err(refusal) if refusal.engine.is_none() => return Err(refusal.fault),
+            Err(refusal) => refusal,
+        };
+        // Whatever the refusal says, a container of that name counts first: its image may be gone
+        // while it runs.
+        if let Some(found) = Box::pin(inspect::by_name(client, &name)).await? {
+            return adopt(client, spec, &found).await;
+        }
+        if !refusal.is_conflict() {
+            return Err(create_fault(spec, &refusal));
+        }
+        tokio::time::sleep(limits::CREATE_RETRY_PAUSE).await;
+    }
+    let message = format!(
+        "could not create container {name}: an older one of that name is still being removed"
+    );
+    Err(DriverError::new(FaultKind::Engine, message))
+}
+
+async fn create(client: &Client, spec: &ContainerSpec, name: &str) -> Result<String, CallError> {
+    let options = CreateContainerOptionsBuilder::default().name(name).build();
+    let body = body::of(spec);
+    let tried = format!("create container {name}");
+    let made = client
+        .act(&tried, |docker| async move { docker.create_container(Some(options), body).await })
+        .await?;
+    Ok(made.id)
+}
+
+fn create_fault(spec: &ContainerSpec, refusal: &CallError) -> DriverError {
+    let tried = format!("create the container of {}", spec.key);
+    match refusal.engine_text() {
+        // It was there when it was pulled; somebody pruned it. The next pull brings it back.
+        Some((404, text)) => {
+            let message = format!("could not {tried}, its image is gone from the engine: {text}");
+            DriverError { retryable: true, ..DriverError::new(FaultKind::Image, message) }
+        }
+        Some((400, text)) => {
+            DriverError::new(FaultKind::Config, format!("could not {tried}: {text}"))
+        }
+        Some((_, text)) => fault::of_start(&tried, text),
+        None => refusal.fault.clone(),
+    }
+}
+
+async fn adopt(
+    client: &Client,
+    spec: &ContainerSpec,
+    found: &ContainerInspectResponse,
+) -> Result<Handle, DriverError> {
+    let held = found.config.as_ref().and_then(|config| config.labels.as_ref());
+    if !labels::same_spec(held.and_then(|labels| labels.get(labels::SPEC)), spec) {
+        let message = format!(
+            "could not run {}: the container {} was made from other settings",
+            spec.key,
+            spec.container_name()
+        );
+        return Err(DriverError::new(FaultKind::Config, message));
+    }
+    let id = inspect::id_of(found)?;
+    match inspect::life_of(found) {
+        Life::Running { .. } | Life::Ended { .. } => Ok(Handle { key: spec.key.clone(), id }),
+        Life::Created => start(client, spec, id).await,
+        Life::Refused { text, .. } => {
+            let before = fault::of_start(&format!("start the container of {}", spec.key), &text);
+            if before.kind == FaultKind::Config {
+                clear_away(client, spec, id).await;
+                return Err(before);
+            }
+            start(client, spec, id).await
+        }
+    }
+}
+
+async fn start(client: &Client, spec: &ContainerSpec, id: String) -> Result<Handle, DriverError> {
+    let tried = format!("start the container of {}", spec.key);
+    let handle = Handle { key: spec.key.clone(), id: id.clone() };
+    let started = client
+        .act(&tried, |docker| async move {
+            docker.start_container(&id, None::<StartContainerOptions>).await
+        })
+        .await;
+    let refusal = match started {
+        Ok(()) => return Ok(handle),
+        Err(refusal) => refusal,
+    };
+    let Some((status, text)) = refusal.engine_text() else {
+        return Err(refusal.fault);
+    };
+    if status == 404
+        && refusal.fault.kind == FaultKind::Engine
+        && text.contains("No such container")
+    {
+        return Err(refusal.fault);
+    }
+    let fault = fault::of_start(&tried, text);
+    if fault.kind == FaultKind::Config {
+        clear_away(client, spec, handle.id).await;
+    }
+    Err(fault)
+}
+
+/// Removes a container whose start was refused for its settings. It never ran, so nothing is lost,
+/// and the caller gets no handle to remove it by. Should this fail, `reconcile` finds it, and the
+/// engine's record of the refusal keeps [`adopt`] from starting it.
+async fn clear_away(client: &Client, spec: &ContainerSpec, id: String) {
+    let handle = Handle { key: spec.key.clone(), id };
+    if let Err(error) = signal::remove(client, &handle).await {
+        tracing::warn!(key = %spec.key, %error, "left a container whose start was refused");
+    }
+}

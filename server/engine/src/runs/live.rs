@@ -1,0 +1,68 @@
+//! What others may see of a live run: its last committed state, and the progress of attempts that
+//! nobody needs on disk. Both are levels: whoever looks late sees the newest, and only that.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gofer_core::ids::TaskId;
+use gofer_core::ports::driver::PullProgress;
+use gofer_core::problem::Problem;
+use gofer_core::run::{Request, Run};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::Input;
+
+/// What an attempt does that is not worth a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LiveAttempt {
+    /// Its image is being pulled.
+    Pulling {
+        /// The image reference.
+        image: String,
+        /// How far.
+        progress: PullProgress,
+    },
+}
+
+/// Progress of all attempts of a run, by task.
+pub(crate) type LiveBoard = Arc<watch::Sender<BTreeMap<TaskId, LiveAttempt>>>;
+
+/// The way to a live run's owner.
+#[derive(Debug, Clone)]
+pub(crate) struct RunHandle {
+    pub(super) inbox: mpsc::Sender<Input>,
+    pub(super) watch: RunWatch,
+}
+
+/// A live run as watchers see it.
+#[derive(Debug, Clone)]
+pub struct RunWatch {
+    /// The last committed state.
+    pub run: watch::Receiver<Arc<Run>>,
+    /// Progress of attempts.
+    pub live: watch::Receiver<BTreeMap<TaskId, LiveAttempt>>,
+}
+
+impl RunHandle {
+    /// Asks the owner and waits until its answer is committed. None where the owner has ended
+    /// meanwhile: the run must be looked up again.
+    pub(crate) async fn request(&self, request: Request) -> Option<Result<(), Problem>> {
+        let (tell, answer) = oneshot::channel();
+        self.inbox.send(Input::Request(request, tell)).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// Tells that the run has a slot. Gives the owner's inbox back where it is full.
+    pub(crate) fn admitted(&self) -> Result<(), mpsc::Sender<Input>> {
+        self.inbox.try_send(Input::admitted()).map_err(|_full| self.inbox.clone())
+    }
+
+    /// Whether the owner has ended, though nobody was told yet.
+    pub(crate) fn is_over(&self) -> bool {
+        self.inbox.is_closed()
+    }
+
+    pub(crate) fn watch(&self) -> RunWatch {
+        self.watch.clone()
+    }
+}

@@ -1,0 +1,104 @@
+//! Appending to the history, and cutting off its old end. Only the oldest entries ever go, and
+//! never the newest: numbers are not given twice, and what is kept has no gap.
+
+use gofer_core::history::{Entry, EntryKind, Subject};
+use gofer_core::ids::EventSeq;
+use gofer_core::time::Timestamp;
+use rusqlite::params;
+
+use super::Tx;
+use crate::error::StoreError;
+use crate::records::Progress;
+use crate::words;
+
+/// Most entries that one call prunes: about 20 ms of the writer.
+const PRUNED_MAX: usize = 5_000;
+
+impl Tx<'_> {
+    /// Opens or shuts the door for new runs of the whole server. Returns whether that changed
+    /// anything.
+    ///
+    /// # Errors
+    /// A fault of the database.
+    pub fn set_ingress(&self, open: bool, now: Timestamp) -> Result<bool, StoreError> {
+        self.guarded(|| {
+            let changed =
+                self.write("UPDATE server SET ingress = ?1 WHERE ingress <> ?1", [open])?;
+            if changed == 0 {
+                return Ok(false);
+            }
+            let text = if open { "new runs are taken again" } else { "new runs are refused" };
+            self.tell(EntryKind::IngressChanged, Subject::default(), text, now)?;
+            Ok(true)
+        })
+    }
+
+    /// Appends to the history. Returns the number of the last entry; none where there are none.
+    ///
+    /// # Errors
+    /// A fault of the database.
+    pub fn append_entries(
+        &self,
+        entries: &[Entry],
+        now: Timestamp,
+    ) -> Result<Option<EventSeq>, StoreError> {
+        self.guarded(|| {
+            for entry in entries {
+                self.append(entry, now)?;
+            }
+            Ok((!entries.is_empty()).then(|| self.seq.get()))
+        })
+    }
+
+    /// Number of the newest history entry, 0 where there is none; that of this job included.
+    #[must_use]
+    pub fn newest_seq(&self) -> EventSeq {
+        self.seq.get()
+    }
+
+    /// Removes entries from before that time, the oldest first and at most a portion of them. The
+    /// newest entry stays, however old.
+    ///
+    /// # Errors
+    /// A fault of the database.
+    pub fn prune_history(&self, before: Timestamp) -> Result<Progress, StoreError> {
+        self.guarded(|| {
+            let oldest: Vec<(EventSeq, i64)> = self.db.rows(
+                "SELECT seq, time_ms FROM events WHERE seq < ?1 ORDER BY seq LIMIT ?2",
+                params![self.seq.get(), PRUNED_MAX],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )?;
+            let old = oldest.iter().take_while(|(_, time)| *time < before.as_ms());
+            let n_old = old.clone().count();
+            let Some((last, _)) = old.last() else { return Ok(Progress::Done) };
+            self.write("DELETE FROM events WHERE seq <= ?1", [last])?;
+            Ok(if n_old == PRUNED_MAX { Progress::More } else { Progress::Done })
+        })
+    }
+
+    pub(super) fn append(&self, entry: &Entry, now: Timestamp) -> Result<(), StoreError> {
+        let seq = self.seq.get() + 1;
+        let Entry { kind, subject, ended, reason, text } = entry;
+        self.write(
+            "INSERT INTO events (seq, time_ms, kind, namespace_id, pipeline_id, version, run,
+               task_id, attempt, ended, reason, text)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            params![
+                seq,
+                now.as_ms(),
+                words::word(kind)?,
+                subject.namespace.as_ref().map(|id| id.as_str()),
+                subject.pipeline.as_ref().map(|id| id.as_str()),
+                subject.version,
+                subject.run,
+                subject.task.as_ref().map(|id| id.as_str()),
+                subject.attempt,
+                ended.as_ref().map(words::word).transpose()?,
+                reason.as_ref().map(words::word).transpose()?,
+                text,
+            ],
+        )?;
+        self.seq.set(seq);
+        Ok(())
+    }
+}

@@ -1,0 +1,12 @@
+//! What the tests share: the fake driver, the conformance suite that holds it and every real driver
+//! to one behaviour, the images that tests run, a private registry and a private Docker engine,
+//! a harness that starts a whole server, and the rules of the house that no compiler holds.
+
+pub mod conformance;
+pub mod docker_engine;
+pub mod fake;
+pub mod harness;
+pub mod house;
+pub mod images;
+pub mod registry;
+pub mod world;
