@@ -193,6 +193,14 @@ pub(crate) fn duration(ms: u64) -> String {
     }
 }
 
+/// A length of time that still grows: whole seconds, so that a screen changes once a second.
+pub(crate) fn growing(ms: u64) -> String {
+    match ms / 1000 {
+        s @ 0..60 => format!("{s}s"),
+        _ => duration(ms),
+    }
+}
+
 /// Bytes in the nearest binary unit.
 pub(crate) fn bytes(n: u64) -> String {
     let (unit, word) = match n {

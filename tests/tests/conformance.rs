@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use bollard::Docker;
+use futures_util::StreamExt as _;
 use gofer_core::ids::InstanceId;
 use gofer_core::pipeline::PullPolicy;
 use gofer_core::ports::driver::{
-    Driver, FaultKind, ProgressSink, PullProgress, PullRequest, RegistryLogin,
+    Driver, EngineEvent, FaultKind, ProgressSink, PullProgress, PullRequest, RegistryLogin,
 };
 use gofer_driver_docker::{DockerDriver, DockerSettings};
+use gofer_tests::conformance::job::Job;
 use gofer_tests::conformance::{Bench, PATIENCE, expect_fault, fresh_instance, images::MISSING};
 use gofer_tests::fake::{FakeDriver, FakeEngine, FakeImage};
 use gofer_tests::images::{self, BUSYBOX};
@@ -37,18 +39,22 @@ async fn docker_bench() -> Result<Bench> {
 
 #[expect(clippy::unused_async, reason = "the suite's benches are async")]
 async fn fake_bench() -> Result<Bench> {
-    let engine = FakeEngine::new();
+    Ok(fake_bench_on(&FakeEngine::new()))
+}
+
+fn fake_bench_on(engine: &FakeEngine) -> Bench {
     engine.image(MISSING, FakeImage::missing());
     engine.image(BUSYBOX, FakeImage::default());
     let driver = FakeDriver::port(engine.clone());
-    Ok(Bench {
+    let engine = engine.clone();
+    Bench {
         driver: Arc::clone(&driver),
         instance: fresh_instance(),
         other: driver,
         other_instance: fresh_instance(),
         image: BUSYBOX.to_owned(),
         teach: Arc::new(move |words, program| engine.program_for(BUSYBOX, words, program)),
-    })
+    }
 }
 
 mod docker {
@@ -220,6 +226,35 @@ async fn a_dropped_pull_is_cancelled_on_the_fake() -> Result<()> {
     ensure!(engine.pulls_under_way() == 0);
     let pull = driver.pull(request("slow:1", PullPolicy::Never, None), silent()).await;
     expect_fault(pull, FaultKind::Image)?;
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_fake_is_as_deaf_as_an_engine_and_loses_answers_after_the_act() -> Result<()> {
+    let engine = FakeEngine::new();
+    let bench = fake_bench_on(&engine);
+    let spec = bench.spec("task", &Job::handles_term(0))?;
+    let mut events = bench.driver.events(&bench.instance);
+    ensure!(matches!(events.next().await, Some(Ok(EngineEvent::Connected))));
+    engine.lose_answers(1);
+    expect_fault(bench.driver.ensure(spec.clone()).await, FaultKind::Unreachable)?;
+    let handle = bench.driver.ensure(spec.clone()).await?;
+    ensure!(engine.starts(&spec.key) == 1, "{:?}", engine.all_starts());
+    engine.down();
+    ensure!(
+        matches!(events.next().await, Some(Err(fault)) if fault.kind == FaultKind::Unreachable)
+    );
+    ensure!(events.next().await.is_none());
+    expect_fault(bench.driver.inspect(&spec.key).await, FaultKind::Unreachable)?;
+    engine.up();
+    let exit = bench.exit(&spec.key).await?;
+    ensure!(exit.code == 0 && exit.interrupted, "{exit:?}");
+    let mut events = bench.driver.events(&bench.instance);
+    ensure!(matches!(events.next().await, Some(Ok(EngineEvent::Connected))));
+    let quiet = tokio::time::timeout(Duration::from_secs(60), events.next()).await;
+    ensure!(quiet.is_err(), "told of what was missed: {quiet:?}");
+    bench.driver.remove(&handle).await?;
+    ensure!(engine.left().is_empty());
     Ok(())
 }
 

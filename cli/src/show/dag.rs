@@ -4,7 +4,7 @@ use gofer_client::model::{TaskRun, TaskRunState, Waiting};
 use unicode_width::UnicodeWidthStr;
 
 use super::words::task_sign;
-use crate::look::{Look, Tone, bytes, duration};
+use crate::look::{Look, Tone, bytes, duration, growing};
 
 /// Column of the words, at most; longer ids push them to the right.
 const ID_WIDTH_MAX: usize = 32;
@@ -21,7 +21,8 @@ pub(crate) fn line(task_run: &TaskRun, id_width: usize, look: &Look) -> String {
     let mut text =
         format!("{} {}{pad}  {}", look.paint(tone, sign), task_run.task_id, look.paint(tone, word));
     if let Some(ms) = elapsed(task_run, look) {
-        text.push_str(&format!(" {}", duration(ms)));
+        let running = task_run.state == TaskRunState::Running;
+        text.push_str(&format!(" {}", if running { growing(ms) } else { duration(ms) }));
     }
     if task_run.attempts.len() > 1 {
         text.push_str(&format!(" (attempt {})", task_run.attempts.len()));
@@ -44,7 +45,7 @@ pub(crate) fn elapsed(task_run: &TaskRun, look: &Look) -> Option<u64> {
 fn why(task_run: &TaskRun, look: &Look) -> Option<String> {
     match &task_run.waiting {
         Some(waiting) => Some(waiting_text(waiting, look)),
-        None => task_run.reason_text.clone(),
+        None => task_run.reason.and(task_run.reason_text.clone()),
     }
 }
 
@@ -69,7 +70,7 @@ pub(crate) fn waiting_text(waiting: &Waiting, look: &Look) -> String {
         }
         Waiting::Backoff { until, attempt } => {
             let now = look.now();
-            format!("attempt {attempt} follows in {}", duration(until.ms_since(now)))
+            format!("attempt {attempt} follows in {}", growing(until.ms_since(now)))
         }
         Waiting::EngineUnknown { since } => {
             format!("the container engine has not answered since {}", look.time(*since))
@@ -117,6 +118,7 @@ mod tests {
                 ..samples::task("deploy", TaskRunStatus::Successful)
             },
             TaskRun {
+                reason: Some(gofer_client::model::Reason::AbnormalExit),
                 reason_text: Some("exit code 3".into()),
                 ..samples::task("lint", TaskRunStatus::Failed)
             },

@@ -61,7 +61,7 @@ pub(crate) fn outcome(run: &Run, look: &Look) -> String {
     if let Some(ms) = run.duration_ms {
         text.push_str(&format!(" in {}", duration(ms)));
     }
-    if let Some(reason) = &run.reason_text {
+    if let Some(reason) = run.reason.and(run.reason_text.as_ref()) {
         text.push_str(&format!(": {reason}"));
     }
     text

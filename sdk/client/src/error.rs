@@ -259,6 +259,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::disallowed_methods, reason = "plays the server's part")]
     fn read(code: Code, details: ErrorDetails) -> ClientError {
         ClientError::from_status("https://x", Status::with_error_details(code, "no", details))
     }

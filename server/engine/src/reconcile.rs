@@ -92,7 +92,7 @@ async fn reconcile(shared: &Arc<Shared>) -> Result<u64, Problem> {
         match shared.driver.remove(&handle).await {
             Ok(()) => n_removed += 1,
             Err(error) => {
-                tracing::warn!(container = %handle.key, %error, "could not remove a container")
+                tracing::warn!(container = %handle.key, %error, "could not remove a container");
             }
         }
     }

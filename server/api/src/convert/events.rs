@@ -27,35 +27,31 @@ pub(crate) fn event(record: EntryRecord) -> pb::Event {
     }
 }
 
+/// The end that an entry tells of; the kinds that tell of none have no status.
 fn status(kind: EntryKind, ended: Ended) -> Option<pb::event::Status> {
-    match kind {
-        EntryKind::RunCompleted => {
-            let status = match ended {
-                Ended::Successful => RunStatus::Successful,
-                Ended::Failed | Ended::Skipped => RunStatus::Failed,
-                Ended::Cancelled => RunStatus::Cancelled,
-            };
-            Some(pb::event::Status::RunStatus(common::run_status(status).into()))
-        }
-        EntryKind::TaskRunCompleted => {
-            let status = match ended {
-                Ended::Successful => TaskStatus::Successful,
-                Ended::Failed => TaskStatus::Failed,
-                Ended::Cancelled => TaskStatus::Cancelled,
-                Ended::Skipped => TaskStatus::Skipped,
-            };
-            Some(pb::event::Status::TaskRunStatus(common::task_status(status).into()))
-        }
-        EntryKind::DeploymentCompleted => {
-            let status = match ended {
-                Ended::Successful => pb::DeploymentStatus::Successful,
-                Ended::Failed | Ended::Cancelled | Ended::Skipped => pb::DeploymentStatus::Failed,
-            };
-            Some(pb::event::Status::DeploymentStatus(status.into()))
-        }
-        // `_`: the others tell of no end.
-        _ => None,
+    if kind == EntryKind::RunCompleted {
+        let status = match ended {
+            Ended::Successful => RunStatus::Successful,
+            Ended::Failed | Ended::Skipped => RunStatus::Failed,
+            Ended::Cancelled => RunStatus::Cancelled,
+        };
+        return Some(pb::event::Status::RunStatus(common::run_status(status).into()));
     }
+    if kind == EntryKind::TaskRunCompleted {
+        let status = match ended {
+            Ended::Successful => TaskStatus::Successful,
+            Ended::Failed => TaskStatus::Failed,
+            Ended::Cancelled => TaskStatus::Cancelled,
+            Ended::Skipped => TaskStatus::Skipped,
+        };
+        return Some(pb::event::Status::TaskRunStatus(common::task_status(status).into()));
+    }
+    let status = match ended {
+        Ended::Successful => pb::DeploymentStatus::Successful,
+        Ended::Failed | Ended::Cancelled | Ended::Skipped => pb::DeploymentStatus::Failed,
+    };
+    let wire = pb::event::Status::DeploymentStatus(status.into());
+    (kind == EntryKind::DeploymentCompleted).then_some(wire)
 }
 
 /// Every kind with its word on the wire.

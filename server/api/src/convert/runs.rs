@@ -35,7 +35,7 @@ pub(crate) fn without_tasks(view: &RunView) -> pb::Run {
 }
 
 /// A run of a list.
-pub(crate) fn listed(summary: RunSummary) -> pb::Run {
+pub(crate) fn listed(summary: &RunSummary) -> pb::Run {
     let mut message = base(&summary.key, &summary.state);
     message.uid = summary.uid.to_string();
     message.version = summary.version;

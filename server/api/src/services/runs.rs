@@ -54,7 +54,7 @@ impl RunService for Services {
         let found =
             self.engine.read(move |reader| reader.runs(&filter, &page)).await.map_err(status)?;
         let page = Some(common::page_info(&found));
-        let runs = found.items.into_iter().map(runs::listed).collect();
+        let runs = found.items.iter().map(runs::listed).collect();
         Ok(Response::new(pb::ListRunsResponse { runs, page }))
     }
 

@@ -119,7 +119,7 @@ impl Work {
         match wait_ms {
             Some(wait_ms) => self.back_off(task, wait_ms, &text),
             None => {
-                self.complete_task(task, TaskOutcome::Failed { reason: reason_of(class), text })
+                self.complete_task(task, TaskOutcome::Failed { reason: reason_of(class), text });
             }
         }
     }

@@ -59,15 +59,16 @@ where
 }
 
 pub(crate) fn problem(error: &LogError) -> Problem {
-    match error {
-        LogError::BadPosition { .. } => {
-            Problem::new(Kind::Invalid, "INVALID_CURSOR", "the cursor does not belong to this log")
-                .with_next("start again without a cursor")
-        }
-        error if error.is_no_space() => {
-            Problem::new(Kind::Full, "DISK_FULL", "the disk that holds the logs is full")
-        }
-        // `_`: every other fault of a file is for the operator; the reader gets its id.
-        error => Problem::internal(error.to_string()),
+    if let LogError::BadPosition { .. } = error {
+        return Problem::new(
+            Kind::Invalid,
+            "INVALID_CURSOR",
+            "the cursor does not belong to this log",
+        )
+        .with_next("start again without a cursor");
     }
+    if error.is_no_space() {
+        return Problem::new(Kind::Full, "DISK_FULL", "the disk that holds the logs is full");
+    }
+    Problem::internal(error.to_string())
 }

@@ -213,6 +213,24 @@ fn what_is_not_damaged_can_be_read_before_and_behind_the_damage() {
 }
 
 #[test]
+fn a_frame_in_another_frame_s_place_or_log_is_damage() {
+    let frames = [frame(Stream::Stdout, 1, "one\n"), frame(Stream::Stdout, 1, "two\n")];
+    let folder = folder();
+    let path = log_in(&folder);
+    write(&path, &frames);
+    let data = fs::read(path.data()).unwrap();
+    let (header, pieces) = data.split_at(HEADER_BYTES);
+    let (one, two) = pieces.split_at(pieces.len() / 2);
+    fs::write(path.data(), [header, two, one].concat()).unwrap();
+    assert_eq!(read_all(&path), []);
+    let other_path = LogDir::new(folder.path().to_owned()).attempt(&uid(), 0, 2);
+    write(&other_path, &frames);
+    let other = fs::read(other_path.data()).unwrap();
+    fs::write(path.data(), [header, &other[HEADER_BYTES..]].concat()).unwrap();
+    assert_eq!(read_all(&path), []);
+}
+
+#[test]
 fn a_log_of_another_version_is_left_alone() {
     let folder = folder();
     let path = log_in(&folder);

@@ -90,13 +90,30 @@ fn object(context: &mut Context, run: &Run, update: Option<&RunUpdate>) -> Resul
 fn line(context: &Context, task: &TaskRun) -> String {
     let time = task.ended_at.or(task.started_at).unwrap_or_else(|| context.out.look.now());
     let status = task.status.map_or("", gofer_client::model::TaskRunStatus::word);
-    row(context, time, &task.path, [task.state.word(), status], task.reason_text.as_deref())
+    row(
+        context,
+        time,
+        &task.path,
+        [task.state.word(), status],
+        why(task.reason.is_some(), task.reason_text.as_deref()),
+    )
 }
 
 fn run_line(context: &Context, run: &Run) -> String {
     let time = run.ended_at.or(run.started_at).unwrap_or(run.created_at);
     let status = run.status.map_or("", gofer_client::model::RunStatus::word);
-    row(context, time, &run.path, [run.state.word(), status], run.reason_text.as_deref())
+    row(
+        context,
+        time,
+        &run.path,
+        [run.state.word(), status],
+        why(run.reason.is_some(), run.reason_text.as_deref()),
+    )
+}
+
+/// The sentence, where there is something to explain.
+fn why(explains: bool, text: Option<&str>) -> Option<&str> {
+    text.filter(|_| explains)
 }
 
 fn row(

@@ -136,7 +136,7 @@ fn moving(run: Option<&Run>, last: &VecDeque<(String, String)>, look: &Look) -> 
     let mut head = format!("{} run {}/{} ", look.paint(tone, sign), run.pipeline_id, run.id);
     head.push_str(&look.paint(tone, word));
     if let Some(start) = run.started_at {
-        head.push_str(&format!(" {}", crate::look::duration(look.now().ms_since(start))));
+        head.push_str(&format!(" {}", crate::look::growing(look.now().ms_since(start))));
     }
     if let Some(waiting) = &run.waiting {
         head.push_str(&format!("  {}", dag::waiting_text(waiting, look)));
@@ -234,8 +234,8 @@ mod tests {
         let last = VecDeque::from([("build".to_owned(), "compiling".to_owned())]);
         let lines = moving(Some(&busy_run()), &last, &Look::terminal());
         insta::assert_snapshot!(lines.join("\n"), @r"
-        ● run simple/3 running 4.0s
-        ● build   running 4.0s
+        ● run simple/3 running 4s
+        ● build   running 4s
         ◌ check   processing  fetches rust:1.95, 1.0 MiB of 4.0 MiB
         ○ 1 waiting
           build │ compiling

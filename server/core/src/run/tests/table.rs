@@ -134,7 +134,7 @@ fn show_state(run: &Run) -> String {
                 format!("stopping#{attempt}({because:?},{force:?},{was})")
             }
         };
-        let _ = write!(text, " · {}={shown}", task.task);
+        write!(text, " · {}={shown}", task.task).unwrap();
         text
     })
 }
@@ -167,8 +167,8 @@ fn show_effects(effects: &[Effect]) -> String {
 fn every_state_meets_every_event() {
     let mut table = String::new();
     for (state_name, run) in states() {
-        let _ = writeln!(table, "# {state_name}: {}", show_state(&run));
-        let _ = writeln!(table, "  resume: {}", show_effects(&run.resume()));
+        writeln!(table, "# {state_name}: {}", show_state(&run)).unwrap();
+        writeln!(table, "  resume: {}", show_effects(&run.resume())).unwrap();
         for (event_name, event) in events() {
             let cell = match run.step(event, Timestamp::from_ms(200)) {
                 Err(rejected) => format!("REJECTED {rejected}"),
@@ -184,7 +184,7 @@ fn every_state_meets_every_event() {
                     )
                 }
             };
-            let _ = writeln!(table, "  {event_name} => {cell}");
+            writeln!(table, "  {event_name} => {cell}").unwrap();
         }
     }
     insta::assert_snapshot!(table);
@@ -205,7 +205,7 @@ fn the_dag_table_is_the_specified_one() {
             .filter(|s| dag::satisfies(need, **s))
             .map(|s| format!("{s:?}"))
             .collect();
-        let _ = writeln!(table, "{need:?}: {}", fits.join(", "));
+        writeln!(table, "{need:?}: {}", fits.join(", ")).unwrap();
     }
     assert_eq!(table, "Any: Successful, Failed, Skipped\nSuccess: Successful\nFailure: Failed\n");
 }
