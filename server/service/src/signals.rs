@@ -26,11 +26,6 @@ impl Signals {
     }
 
     /// Ends the process when another one comes: whoever asks twice does not want to wait.
-    // Clippy passes `exit` over in tests, where an unmet expectation would be a fault.
-    #[cfg_attr(
-        not(test),
-        expect(clippy::exit, reason = "the second signal means now; a crash here is survived")
-    )]
     pub(crate) async fn leave_at_the_next(mut self) {
         self.next().await;
         std::process::exit(LEFT_AT_ONCE);

@@ -43,8 +43,17 @@ impl World {
         let ignores_term = self.random.one_in(3);
         let container = Container { started: self.now, exit: None, ignores_term, code };
         self.containers.there.insert(key.clone(), container);
+        // Some never end by themselves; only a time limit and its SIGKILL gets rid of those.
+        if self.has_time_limit(key) && self.random.one_in(3) {
+            return;
+        }
         let lasts = self.random.below(6_000);
         self.schedule(lasts, Happening::ContainerEnds(key.clone()));
+    }
+
+    fn has_time_limit(&self, key: &AttemptKey) -> bool {
+        let run = self.disk.values().find(|run| run.spec.uid == key.uid);
+        run.and_then(|run| run.spec.config.task(&key.task)).is_some_and(|task| task.timeout_ms.is_some())
     }
 
     pub(crate) fn container_ends(&mut self, key: &AttemptKey) {

@@ -90,7 +90,7 @@ fn base(key: &RunKey, state: &RunState) -> pb::Run {
 fn set_outcome(message: &mut pb::Run, outcome: &RunOutcome) {
     message.status = Some(common::run_status(outcome.status).into());
     message.reason = outcome.reason.map(|reason| common::reason(reason).into());
-    message.reason_text = Some(outcome.text.clone());
+    message.reason_text = outcome.reason.map(|_| outcome.text.clone());
     message.next_step = outcome.reason.map(Reason::next_step).map(str::to_owned);
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn task_run(engine: &Engine, view: &RunView, task: &TaskRun) -> pb::T
         state: waiting::task_state(run, task).into(),
         status: outcome.map(|outcome| common::task_status(outcome.status()).into()),
         reason: outcome.and_then(|o| o.reason()).map(|reason| common::reason(reason).into()),
-        reason_text: outcome.map(|outcome| outcome.text()),
+        reason_text: outcome.filter(|o| o.reason().is_some()).map(|outcome| outcome.text()),
         next_step: outcome.and_then(|o| o.reason()).map(Reason::next_step).map(str::to_owned),
         waiting: view.tasks_waiting.get(&task.task).map(|reason| waiting::waiting(run, reason)),
         attempts: task.attempts.iter().map(|made| attempt(made, &image, task)).collect(),

@@ -2,7 +2,7 @@
 //! tasks; what comes live is ordered within what has arrived. The cursor holds a place in every
 //! log, so a follower that went away goes on without a gap and without a repeat.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use gofer_core::ids::{AttemptNumber, RunKey, TaskId};
@@ -34,7 +34,10 @@ pub struct TaggedFrame {
 pub struct RunLogFollow {
     shared: Arc<Shared>,
     run: RunKey,
+    /// Only the last so many lines of what is there at the start; none once that was given out.
     tail_lines: Option<u64>,
+    /// What is there at the start, as far as it may belong to those lines.
+    held: VecDeque<TaggedFrame>,
     /// Only these tasks; empty for all.
     tasks: Vec<TaskId>,
     watch: RunWatch,
@@ -58,7 +61,7 @@ struct Source {
 
 impl Engine {
     /// Follows all logs of a run, or those of some tasks: from the beginning, from the last
-    /// `tail_lines` of each, or from a cursor of an earlier follower.
+    /// `tail_lines` of all together, or from a cursor of an earlier follower.
     ///
     /// # Errors
     /// NotFound; Invalid for a foreign cursor.
@@ -81,6 +84,7 @@ impl Engine {
             shared: Arc::clone(&self.shared),
             run,
             tail_lines,
+            held: VecDeque::new(),
             tasks,
             watch,
             from,
@@ -102,7 +106,11 @@ impl RunLogFollow {
             self.open_new(&run).await?;
             let growth = self.growth(&run);
             self.read(&run).await?;
-            let frames = self.take_merged(&run);
+            let frames = match self.take_tail(&run) {
+                Tail::Given => self.take_merged(&run),
+                Tail::Reading => continue,
+                Tail::Complete(frames) => frames,
+            };
             if !frames.is_empty() {
                 return Ok(Some((frames, self.cursor())));
             }
@@ -246,6 +254,26 @@ impl RunLogFollow {
             .collect()
     }
 
+    /// The last lines over all logs of what is there when the following begins. Each log was
+    /// opened that many lines before its end; merged, the last of them are kept.
+    fn take_tail(&mut self, run: &Run) -> Tail {
+        let Some(n_lines) = self.tail_lines else { return Tail::Given };
+        let all_read = self.horizon(run).is_none();
+        let merged = self.take_merged(run);
+        self.held.extend(merged);
+        let mut n_begun = self.held.iter().filter(|tagged| !tagged.frame.continues).count();
+        while n_begun > usize::try_from(n_lines).unwrap_or(usize::MAX) {
+            if self.held.pop_front().is_some_and(|tagged| !tagged.frame.continues) {
+                n_begun -= 1;
+            }
+        }
+        if !all_read {
+            return Tail::Reading;
+        }
+        self.tail_lines = None;
+        Tail::Complete(self.held.drain(..).collect())
+    }
+
     fn horizon(&self, run: &Run) -> Option<i64> {
         let behind = self.sources.iter().filter(|(tag, source)| {
             let live = self.progress(run, **tag).and_then(|progress| *progress.borrow());
@@ -269,6 +297,16 @@ impl RunLogFollow {
         }
         bytes
     }
+}
+
+/// How far the tail of a run's logs is.
+enum Tail {
+    /// Nothing was asked for, or it was given out.
+    Given,
+    /// Some log has more to read first.
+    Reading,
+    /// All of it.
+    Complete(Vec<TaggedFrame>),
 }
 
 /// A cursor is a list of these: task position, attempt (both u32, little-endian), place.

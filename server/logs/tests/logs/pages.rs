@@ -128,7 +128,7 @@ proptest! {
         let folder = folder();
         let path = log_in(&folder);
         let mut writer = LogWriter::open(&path).unwrap();
-        let reader = LogReader::open_live(&path, writer.progress()).unwrap().unwrap();
+        let mut reader = LogReader::open_live(&path, writer.progress()).unwrap().unwrap();
         let model = model(&frames);
         let (mut at, mut all, mut n_told) = (reader.origin(), Vec::new(), 0);
         let mut told = writer.progress();
@@ -144,6 +144,11 @@ proptest! {
             }
             prop_assert_eq!(&all, &model[..n_told]);
             prop_assert_eq!(at.file_offset(), told.file_len);
+            reader.set_progress(told);
+            for from in [Start::Tail(0), Start::Line(u64::MAX), Start::Time(i64::MAX)] {
+                let page = reader.page(from, PageLimits::default()).unwrap();
+                prop_assert_eq!(page.next, at);
+            }
             (told, n_told) = (next, n_told + batch.len());
         }
     }

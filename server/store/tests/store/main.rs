@@ -1,11 +1,10 @@
 //! The store from outside: every operation, in the order in which an engine would use it, and what
-//! must hold through failure. One binary, because each further one costs a link.
+//! must hold through failure. One binary, because each further one costs a link; only the
+//! test that kills a server has its own.
 //!
 //! `cfg(test)` says to the linter what these modules are: it does not know a test's helpers
 //! from other code otherwise.
 
-#[cfg(test)]
-mod crash;
 #[cfg(test)]
 mod deletion;
 #[cfg(test)]

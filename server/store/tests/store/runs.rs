@@ -239,3 +239,14 @@ fn a_list_of_runs_is_filtered() {
     let answer = world.reader().runs(&RunFilter { pipeline, ..everything() }, &page(10, None));
     assert_eq!(problem(answer).nearest, ["simple"]);
 }
+
+#[test]
+fn a_store_that_is_dropped_has_kept_all_that_it_answered() {
+    let mut world = World::with_pipeline();
+    let run = world.start("simple");
+    let run = world.step(&run, Fact::Admitted);
+    world.reopen();
+    assert_eq!(world.reader().run(&run.spec.key).unwrap(), run);
+    assert_eq!(world.reader().active_runs_of(&key("simple")).unwrap().len(), 1);
+    assert_eq!(world.start("simple").spec.key.run, 2);
+}
