@@ -115,7 +115,7 @@ fn driver_of(
     instance: &gofer_core::ids::InstanceId,
 ) -> Result<Arc<dyn Driver>> {
     let settings =
-        DockerSettings { instance: instance.clone(), host: Some(engine.host()), config_file: None };
+        DockerSettings { instance: instance.clone(), host: Some(engine.host()), config_file: None, last_contact_ms: None };
     Ok(Arc::new(DockerDriver::new(settings)?))
 }
 

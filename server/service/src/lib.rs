@@ -3,6 +3,7 @@
 //! store.
 
 mod config;
+mod contact;
 mod error;
 mod run;
 mod signals;

@@ -26,7 +26,7 @@ use tonic::transport::Server;
 use crate::config::Config;
 use crate::error::StartError;
 use crate::signals::Signals;
-use crate::{telemetry, tls};
+use crate::{contact, telemetry, tls};
 
 /// The file in the data directory that says where the server listens.
 const ADDRESS_FILE: &str = "address";
@@ -41,6 +41,7 @@ pub struct Running {
     engine: Engine,
     stop_serving: oneshot::Sender<()>,
     serving: JoinSet<Result<(), tonic::transport::Error>>,
+    keeping: JoinSet<()>,
     closed: oneshot::Receiver<()>,
 }
 
@@ -56,8 +57,8 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         source,
     })?;
     let limit = config.shutdown_timeout;
-    let running = start(config, docker).await?;
-    let mut running = running;
+    let last_contact_ms = contact::last(&config.data_dir);
+    let mut running = start(config, |instance| docker(instance, last_contact_ms)).await?;
     tokio::select! {
         () = signals.next() => {}
         ended = running.serving.join_next() => return served(ended),
@@ -81,8 +82,8 @@ fn served(
 }
 
 /// The Docker driver for a data directory.
-fn docker(instance: &RunUid) -> Result<Arc<dyn Driver>, StartError> {
-    let settings = DockerSettings::from_env(instance.clone());
+fn docker(instance: &RunUid, last_contact_ms: Option<i64>) -> Result<Arc<dyn Driver>, StartError> {
+    let settings = DockerSettings { last_contact_ms, ..DockerSettings::from_env(instance.clone()) };
     Ok(Arc::new(DockerDriver::new(settings)?))
 }
 
@@ -131,6 +132,8 @@ where
     };
     let (stop_serving, stopped) = oneshot::channel();
     let serving = serve(Services::new(engine.clone(), facts), tls, listener, stopped).await?;
+    let mut keeping = JoinSet::new();
+    keeping.spawn(contact::keep(engine.clone(), config.data_dir.clone()));
     let file = config.data_dir.join(ADDRESS_FILE);
     std::fs::write(&file, address.to_string()).map_err(|source| StartError::Io {
         what: "write",
@@ -138,7 +141,7 @@ where
         source,
     })?;
     tracing::info!(%address, data_dir = %config.data_dir.display(), "the server answers");
-    Ok(Running { address, engine, stop_serving, serving, closed })
+    Ok(Running { address, engine, stop_serving, serving, keeping, closed })
 }
 
 fn check(config: &Config) -> Result<(), StartError> {
@@ -232,6 +235,7 @@ impl Running {
             self.serving.abort_all();
         }
         drop(self.serving);
+        drop(self.keeping);
         drop(self.engine);
         if tokio::time::timeout(limit, self.closed).await.is_err() {
             tracing::warn!("the store did not close in time; it recovers at the next start");

@@ -50,6 +50,9 @@ pub struct DockerSettings {
     pub host: Option<String>,
     /// Docker's `config.json` of the user, for registries the task gives no credentials for.
     pub config_file: Option<PathBuf>,
+    /// When a server on the same data directory was answered by the engine last, milliseconds
+    /// since the epoch; none at a first start.
+    pub last_contact_ms: Option<i64>,
 }
 
 impl DockerSettings {
@@ -65,6 +68,7 @@ impl DockerSettings {
             instance,
             host: set("DOCKER_HOST").and_then(|host| host.into_string().ok()),
             config_file: config_dir.map(|dir| dir.join("config.json")),
+            last_contact_ms: None,
         }
     }
 }
@@ -82,7 +86,11 @@ impl DockerDriver {
     /// # Errors
     /// [`FaultKind::Config`] where the host is none that can be reached at all.
     pub fn new(settings: DockerSettings) -> Result<Self, DriverError> {
-        Ok(Self { client: Client::new(settings.host.as_deref())?, settings })
+        let client = Client::new(settings.host.as_deref())?;
+        if let Some(last_contact_ms) = settings.last_contact_ms {
+            client.life().remember(last_contact_ms);
+        }
+        Ok(Self { client, settings })
     }
 
     /// The same, and asks the engine who it is, so that the caller knows that it answers.

@@ -15,8 +15,9 @@
 //! An outage counts only when the epoch moved: a broken connection alone ends no container. With
 //! live-restore nothing is ever interrupted, since containers outlive their engine. What we did
 //! not watch is judged by the exit code: the daemon ends containers by SIGTERM and SIGKILL, and
-//! writes 255 for those whose end it missed. A task that handled SIGTERM and left with 0 while
-//! neither the engine nor this driver was up cannot be told from one that succeeded.
+//! writes 255 for those whose end it missed. Where the server went down with the engine, as at a
+//! reboot, the outage begins at the last contact of the server's life before, which it kept: a
+//! task that handled SIGTERM and left with 0 has not succeeded.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -65,10 +66,17 @@ struct Seen {
     /// Set while the event stream is lost: the latest answer before.
     lost_from_ms: Option<i64>,
     now: Option<EngineNow>,
+    /// When a driver before this one, in an earlier process, was answered last.
+    remembered_ms: Option<i64>,
     outages: VecDeque<Outage>,
 }
 
 impl EngineLife {
+    /// Takes over from a driver of an earlier process: when that was answered last.
+    pub(crate) fn remember(&self, last_contact_ms: i64) {
+        self.with(|seen| seen.remembered_ms = Some(last_contact_ms));
+    }
+
     /// Notes what the engine's clock shows now.
     pub(crate) fn clock_is(&self, engine_ms: i64) {
         self.with(|seen| seen.clock = Some((engine_ms, Instant::now())));
@@ -111,10 +119,16 @@ impl EngineLife {
                 (_, None) | (None, _) => was_lost && seen.now.is_some(),
             };
             if let (true, Some(from_ms), Some(to_ms)) = (moved, certain_ms, seen.now_ms()) {
-                if seen.outages.len() == limits::OUTAGES_KEPT_MAX {
-                    seen.outages.pop_front();
-                }
-                seen.outages.push_back(Outage { from_ms, to_ms });
+                seen.keep(Outage { from_ms, to_ms });
+            }
+            // The engine was started while nobody of ours was there to see it go down.
+            if let (Some(from_ms), Some(epoch_ms)) = (seen.remembered_ms.take(), now.epoch_ms)
+                && from_ms < epoch_ms
+            {
+                seen.keep(Outage {
+                    from_ms,
+                    to_ms: epoch_ms.saturating_add(limits::EPOCH_SLACK_MS),
+                });
             }
             seen.now = Some(now);
         });
@@ -125,8 +139,8 @@ impl EngineLife {
     pub(crate) fn is_doubtful(&self, ended: &Ended) -> bool {
         SHUTDOWN_CODES.contains(&ended.code)
             || self.with(|seen| {
-                seen.lost_from_ms.is_some_and(|from_ms| ended.ended_ms >= from_ms)
-                    || seen.in_outage(ended)
+                let unseen = seen.lost_from_ms.or(seen.remembered_ms);
+                unseen.is_some_and(|from_ms| ended.ended_ms >= from_ms) || seen.in_outage(ended)
             })
     }
 
@@ -157,6 +171,13 @@ impl Seen {
         Some(engine_ms.saturating_add(passed_ms))
     }
 
+    fn keep(&mut self, outage: Outage) {
+        if self.outages.len() == limits::OUTAGES_KEPT_MAX {
+            self.outages.pop_front();
+        }
+        self.outages.push_back(outage);
+    }
+
     fn in_outage(&self, ended: &Ended) -> bool {
         self.outages.iter().any(|outage| {
             ended.started_ms < outage.to_ms
@@ -171,6 +192,25 @@ mod tests {
 
     const OLD: EngineNow = EngineNow { epoch_ms: Some(1_000), live_restore: false };
     const NEW: EngineNow = EngineNow { epoch_ms: Some(50_000), live_restore: false };
+
+    #[test]
+    fn a_reboot_under_server_and_engine_makes_no_success() {
+        let life = EngineLife::default();
+        life.remember(40_000);
+        let left_with_0 = exit(0, 45_000);
+        assert!(life.is_doubtful(&left_with_0));
+        life.settle(NEW, None);
+        assert!(life.interrupted(&left_with_0, NEW));
+        assert!(!life.interrupted(&exit(0, 39_000), NEW), "it ended while the server was there");
+    }
+
+    #[test]
+    fn a_server_that_was_away_alone_trusts_the_exits_of_that_time() {
+        let life = EngineLife::default();
+        life.remember(60_000);
+        life.settle(NEW, None);
+        assert!(!life.interrupted(&exit(0, 70_000), NEW));
+    }
 
     fn exit(code: i32, ended_ms: i64) -> Ended {
         Ended { code, oom: false, started_ms: 10_000, ended_ms }

@@ -146,14 +146,15 @@ pub(crate) fn frames(n_max: usize) -> impl Strategy<Value = Vec<Frame>> {
     })
 }
 
-/// Frames without randomness: short lines, some in parts, on both streams, slightly out of order.
+/// Frames without randomness: short lines, some in parts, on both streams, nine a second, slightly
+/// out of order. The border of every fourth second is a place where reading can go on.
 pub(crate) fn plain_frames(n_frames: usize) -> Vec<Frame> {
     (0..n_frames)
         .map(|n| {
             let stream = if n % 3 == 0 { Stream::Stderr } else { Stream::Stdout };
             let end = if n % 7 == 0 { "" } else { "\n" };
             let n = i64::try_from(n).unwrap();
-            let time_ns = 1_700_000_000 * SECOND_NS + n * SECOND_NS / 9 - (n % 4) * SECOND_NS / 3;
+            let time_ns = 1_700_000_000 * SECOND_NS + n * SECOND_NS / 9 - (n % 4) * SECOND_NS / 10;
             frame(stream, time_ns, format!("{n}{end}"))
         })
         .collect()

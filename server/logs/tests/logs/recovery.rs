@@ -218,7 +218,9 @@ fn a_clock_that_was_set_back_costs_time_but_no_frame() {
     for frame in &mut frames[1_000..] {
         frame.time_ns -= 3_600 * SECOND_NS;
     }
-    let writer = write(&path, &frames[..1_900]);
+    let mut writer = write(&path, &frames[..900]);
+    assert!(writer.resume_cursor().unwrap().skip < 60);
+    writer.append(&frames[900..1_900]).unwrap();
     let cursor = writer.resume_cursor().unwrap();
     assert_eq!(cursor, newest_cursor(&frames[..1_900]));
     assert_eq!(engine(&frames, cursor), &frames[1_900..]);
