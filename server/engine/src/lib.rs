@@ -17,6 +17,7 @@
 //! What must never happen: an effect before its state is committed; two owners of one run; an
 //! outcome inferred from an error. Start is recovery with nothing to recover.
 
+mod catalog;
 mod clock;
 mod config;
 mod deletion;
@@ -37,13 +38,14 @@ mod runs;
 mod tasks;
 mod writer;
 
+pub use catalog::Mode;
 pub use clock::SystemClock;
 pub use config::EngineConfig;
 pub use engine::{Engine, EngineParts};
 pub use engine_state::EngineState;
 pub use failpoint::{hit as failpoint, names as failpoint_names};
 pub use logs::{FollowItem, LogAnswer, LogBatch, LogFollow, LogQuery, RunLogFollow, TaggedFrame};
-pub use reading::{Mode, RunView};
+pub use reading::RunView;
 pub use requests::{CancelRequest, RetryRequest, StartRequest};
 pub use runs::{LiveAttempt, RunWatch};
 

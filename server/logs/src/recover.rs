@@ -56,7 +56,10 @@ pub(crate) fn recover(path: &LogPath) -> Result<Recovered, LogError> {
         data.cut(tail.place.file_offset)?;
     }
     let kept_len = Marker { n_records: n_records_kept, ..tail.marker }.index_len();
-    index.file.cut(kept_len)?;
+    if index.file.len()? != kept_len {
+        // Only then: cutting nothing off still waits for the file system's journal.
+        index.file.cut(kept_len)?;
+    }
     index.file.write_at(kept_len, &records)?;
     if cuts_data || n_records_kept < n_records_found {
         // Power that fails a second time must not bring back old records over new frames.

@@ -233,8 +233,13 @@ async fn one_task_run_is_cancelled_and_the_others_go_on() {
     house.fake.finish(&key_of(&now, "stays", 1), 0);
     let done = house.ends(&run, RunStatus::Cancelled).await;
     let statuses: Vec<_> = done.task_runs.iter().map(|one| one.status.unwrap()).collect();
-    use TaskRunStatus::{Cancelled, Skipped, Successful};
-    assert_eq!(statuses, [Cancelled, Successful, Skipped, Successful]);
+    let want = [
+        TaskRunStatus::Cancelled,
+        TaskRunStatus::Successful,
+        TaskRunStatus::Skipped,
+        TaskRunStatus::Successful,
+    ];
+    assert_eq!(statuses, want);
     let missing = house.client.cancel_task_run(&run.task("stay"), cancel(GENTLE)).await;
     assert_eq!(missing.unwrap_err().kind, ErrorKind::NotFound);
     house.nothing_is_left().await;

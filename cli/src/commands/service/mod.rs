@@ -1,5 +1,6 @@
 //! `gofer service`.
 
+mod ingress;
 mod start;
 
 use clap::Subcommand;
@@ -11,12 +12,17 @@ use crate::failure::Done;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Service {
     Start(start::Start),
+    Ingress(ingress::Ingress),
+    #[command(name = "toggle-event-ingress")]
+    Toggle(ingress::Toggle),
 }
 
 impl Service {
     pub(crate) async fn run(self, context: &mut Context) -> Done {
         match self {
             Self::Start(command) => command.run(context).await,
+            Self::Ingress(command) => command.run(context).await,
+            Self::Toggle(command) => command.run(context).await,
         }
     }
 }

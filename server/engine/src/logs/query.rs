@@ -9,9 +9,9 @@ use gofer_core::run::{Run, TaskRun};
 use gofer_logs::{LogPath, LogReader, Page, PageLimits, Start};
 
 use super::blocking;
+use crate::catalog::Mode;
 use crate::engine::{Engine, Shared};
 use crate::limits::SEAL_WAIT_MAX;
-use crate::reading::Mode;
 
 /// Which log is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
