@@ -39,7 +39,10 @@ impl InProcess {
     ///
     /// # Errors
     /// Where it does not start.
-    pub async fn start_with(driver: Arc<dyn Driver>, change: impl FnOnce(&mut Config)) -> Result<Self> {
+    pub async fn start_with(
+        driver: Arc<dyn Driver>,
+        change: impl FnOnce(&mut Config),
+    ) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let mut config = Config::from_env()?;
         config.data_dir = dir.path().to_path_buf();
@@ -246,7 +249,10 @@ impl Binary {
     pub fn log_end(&self) -> String {
         let log = std::fs::read_to_string(self.log_path()).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
-        lines.iter().skip(lines.len().saturating_sub(40)).fold(String::new(), |text, line| text + "\n" + line)
+        lines
+            .iter()
+            .skip(lines.len().saturating_sub(40))
+            .fold(String::new(), |text, line| text + "\n" + line)
     }
 }
 
@@ -280,7 +286,8 @@ pub fn gofer_binary() -> Result<PathBuf> {
 /// # Errors
 /// Where it does not say yet where it listens.
 pub fn client_of(data_dir: &Path) -> Result<Client> {
-    let address = std::fs::read_to_string(data_dir.join("address")).context("the server's address")?;
+    let address =
+        std::fs::read_to_string(data_dir.join("address")).context("the server's address")?;
     let ca_pem = std::fs::read_to_string(data_dir.join(gofer_server::CA_FILE))?;
     let target = Target { ca_pem: Some(ca_pem), ..Target::new(format!("https://{address}")) };
     Ok(Client::connect(&target)?)

@@ -263,7 +263,8 @@ async fn no_engine_is_unreachable_and_nothing_else() -> Result<()> {
     let instance = fresh_instance();
     let folder = tempfile::tempdir()?;
     let host = format!("unix://{}/none.sock", folder.path().display());
-    let settings = DockerSettings { instance, host: Some(host), config_file: None, last_contact_ms: None };
+    let settings =
+        DockerSettings { instance, host: Some(host), config_file: None, last_contact_ms: None };
     expect_fault(DockerDriver::connect(settings.clone()).await, FaultKind::Unreachable)?;
     let driver = DockerDriver::new(settings)?;
     let fault = expect_fault(driver.list(&fresh_instance()).await, FaultKind::Unreachable)?;

@@ -114,8 +114,12 @@ fn driver_of(
     engine: &DockerEngine,
     instance: &gofer_core::ids::InstanceId,
 ) -> Result<Arc<dyn Driver>> {
-    let settings =
-        DockerSettings { instance: instance.clone(), host: Some(engine.host()), config_file: None, last_contact_ms: None };
+    let settings = DockerSettings {
+        instance: instance.clone(),
+        host: Some(engine.host()),
+        config_file: None,
+        last_contact_ms: None,
+    };
     Ok(Arc::new(DockerDriver::new(settings)?))
 }
 

@@ -42,3 +42,8 @@ pub(crate) const RECONCILE_EVERY: Duration = Duration::from_secs(60);
 pub(crate) const SEAL_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How often old history is pruned.
 pub(crate) const PRUNE_EVERY: Duration = Duration::from_secs(3 * 60 * 60);
+/// Free bytes on the disk below which no new run is accepted: a run's states and the last lines of
+/// its logs must still fit.
+pub(crate) const DISK_RESERVE_BYTES: u64 = 16 * 1024 * 1024;
+/// When a caller may try again on a full disk, in milliseconds.
+pub(crate) const FULL_RETRY_MS: u64 = 5_000;

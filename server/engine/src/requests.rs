@@ -13,6 +13,7 @@ use ulid::Ulid;
 use crate::dispatch::Message;
 use crate::engine::{Engine, Shared};
 use crate::failpoint;
+use crate::limits::{DISK_RESERVE_BYTES, FULL_RETRY_MS};
 
 /// Owners of a run that end under a caller's hands, one after another, before it gives up: each
 /// end means that the run moved on, so a second look nearly always suffices.
@@ -99,6 +100,7 @@ impl Engine {
     }
 
     async fn start_order(&self, order: StartRun) -> Result<Started, Problem> {
+        self.shared.check_room()?;
         let shared = Arc::clone(&self.shared);
         self.detached("start run", async move {
             failpoint::hit("start_run.before_commit");
@@ -150,6 +152,22 @@ impl Engine {
 }
 
 impl Shared {
+    /// Refuses new runs while the disk is nearly full: the rest of it belongs to the runs that go on.
+    fn check_room(&self) -> Result<(), Problem> {
+        let free = self.logs.free_bytes();
+        if free.is_none_or(|free| free >= DISK_RESERVE_BYTES) {
+            return Ok(());
+        }
+        let text = format!(
+            "the server's disk has less than {} MiB left; new runs wait until there is room",
+            DISK_RESERVE_BYTES / (1024 * 1024)
+        );
+        let mut problem = Problem::new(Kind::Full, "DISK_FULL", text)
+            .with_next("make room on the server's disk, then start the run again");
+        problem.retry_after_ms = Some(FULL_RETRY_MS);
+        Err(problem)
+    }
+
     fn order_of(&self, request: StartRequest) -> StartRun {
         let config = &self.config;
         StartRun {

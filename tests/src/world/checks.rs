@@ -32,10 +32,17 @@ impl World {
 
     fn check_run(&self, seed: u64, run: &Run) {
         let RunState::Complete { outcome, .. } = &run.state else { return };
-        let statuses: Vec<_> = run.tasks.iter().filter_map(|t| t.outcome().map(TaskOutcome::status)).collect();
-        assert_eq!(statuses.len(), run.tasks.len(), "seed {seed}: a task run of {} has no outcome", run.spec.key);
+        let statuses: Vec<_> =
+            run.tasks.iter().filter_map(|t| t.outcome().map(TaskOutcome::status)).collect();
+        assert_eq!(
+            statuses.len(),
+            run.tasks.len(),
+            "seed {seed}: a task run of {} has no outcome",
+            run.spec.key
+        );
         if outcome.status == RunStatus::Successful {
-            let bad = statuses.iter().any(|s| matches!(s, TaskStatus::Failed | TaskStatus::Cancelled));
+            let bad =
+                statuses.iter().any(|s| matches!(s, TaskStatus::Failed | TaskStatus::Cancelled));
             assert!(!bad, "seed {seed}: {} is SUCCESSFUL with {statuses:?}", run.spec.key);
         }
         for task in &run.tasks {
@@ -46,7 +53,10 @@ impl World {
     fn check_task(&self, seed: u64, run: &Run, task: &TaskRun) {
         let name = format!("seed {seed}: task `{}` of {}", task.task, run.spec.key);
         if task.outcome() == Some(&TaskOutcome::Succeeded) {
-            let last = task.attempts.last().unwrap_or_else(|| panic!("{name} succeeded without an attempt"));
+            let last = task
+                .attempts
+                .last()
+                .unwrap_or_else(|| panic!("{name} succeeded without an attempt"));
             let key: AttemptKey = run.attempt_key(&task.task, last.number);
             let end = self.containers.ends.get(&key);
             let truly = end.is_some_and(|exit| exit.code == 0 && !exit.interrupted);
@@ -55,7 +65,12 @@ impl World {
         let by_user = |class: FailureClass| {
             matches!(class, FailureClass::User | FailureClass::Timeout | FailureClass::Oom)
         };
-        let n_user = task.attempts.iter().filter_map(|a| a.failure.as_ref()).filter(|f| by_user(f.class)).count();
+        let n_user = task
+            .attempts
+            .iter()
+            .filter_map(|a| a.failure.as_ref())
+            .filter(|f| by_user(f.class))
+            .count();
         assert!(
             task.user_failures as usize <= n_user,
             "{name} used {} retries for {n_user} failures of its own",
@@ -64,8 +79,13 @@ impl World {
         for attempt in &task.attempts {
             let key = run.attempt_key(&task.task, attempt.number);
             let interrupted = self.containers.ends.get(&key).is_some_and(|exit| exit.interrupted);
-            let blamed = attempt.failure.as_ref().is_some_and(|failure| failure.class == FailureClass::User);
-            assert!(!(interrupted && blamed), "{name}: attempt {} was the engine's fault", attempt.number);
+            let blamed =
+                attempt.failure.as_ref().is_some_and(|failure| failure.class == FailureClass::User);
+            assert!(
+                !(interrupted && blamed),
+                "{name}: attempt {} was the engine's fault",
+                attempt.number
+            );
         }
     }
 
@@ -74,9 +94,14 @@ impl World {
             let Some(run) = self.disk.get(id) else { continue };
             let RunState::Complete { outcome, .. } = &run.state else { continue };
             assert_eq!(outcome.status, RunStatus::Cancelled, "seed {seed}: run {id} was cancelled");
-            let task_run = task.as_ref().and_then(|name| run.tasks.iter().find(|t| t.task.as_str() == name));
+            let task_run =
+                task.as_ref().and_then(|name| run.tasks.iter().find(|t| t.task.as_str() == name));
             if let Some(status) = task_run.and_then(|t| t.outcome().map(TaskOutcome::status)) {
-                assert_eq!(status, TaskStatus::Cancelled, "seed {seed}: {task:?} of run {id} was cancelled");
+                assert_eq!(
+                    status,
+                    TaskStatus::Cancelled,
+                    "seed {seed}: {task:?} of run {id} was cancelled"
+                );
             }
         }
     }

@@ -53,7 +53,8 @@ impl World {
 
     fn has_time_limit(&self, key: &AttemptKey) -> bool {
         let run = self.disk.values().find(|run| run.spec.uid == key.uid);
-        run.and_then(|run| run.spec.config.task(&key.task)).is_some_and(|task| task.timeout_ms.is_some())
+        run.and_then(|run| run.spec.config.task(&key.task))
+            .is_some_and(|task| task.timeout_ms.is_some())
     }
 
     pub(crate) fn container_ends(&mut self, key: &AttemptKey) {
@@ -108,7 +109,8 @@ impl World {
     /// The engine answers again; whoever watches must look, for events in between are lost.
     pub(crate) fn engine_up(&mut self) {
         self.containers.down = false;
-        let watched: Vec<AttemptKey> = self.server.as_ref().map(|s| s.watched()).unwrap_or_default();
+        let watched: Vec<AttemptKey> =
+            self.server.as_ref().map(|s| s.watched()).unwrap_or_default();
         for key in watched {
             let life = self.life;
             self.schedule(1, Happening::Server { life, what: ServerWork::Look(key) });

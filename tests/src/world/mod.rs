@@ -185,7 +185,7 @@ impl World {
         };
         let by = runs::user();
         let cancel = Request::Cancel { scope, force, by, reason: String::new() };
-        self.take_in(id, Event::Request(cancel));
+        self.take_in(id, &Event::Request(cancel));
     }
 
     /// The end of all chaos: the engine is there, and so is a server.
@@ -198,6 +198,6 @@ impl World {
     }
 
     pub(crate) fn tell(&mut self, id: RunId, fact: Fact) {
-        self.take_in(id, Event::Fact(fact));
+        self.take_in(id, &Event::Fact(fact));
     }
 }

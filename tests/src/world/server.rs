@@ -93,7 +93,7 @@ impl World {
 
     /// Step, commit, perform; in chaos the server may die before or after the commit or in the
     /// middle of the effects.
-    pub(crate) fn take_in(&mut self, id: RunId, event: Event) {
+    pub(crate) fn take_in(&mut self, id: RunId, event: &Event) {
         if self.server.is_none() {
             return;
         }
@@ -102,7 +102,7 @@ impl World {
         if self.chaos && self.random.one_in(60) {
             return self.crash();
         }
-        self.promise(id, &event);
+        self.promise(id, event);
         self.disk.insert(id, step.next);
         if self.chaos && self.random.one_in(60) {
             return self.crash();
@@ -149,8 +149,12 @@ impl World {
                 attempt.told_started = true;
                 self.server_will(ServerWork::Look(key));
             }
-            Effect::StopContainer { task, attempt } => self.want_stop(key(task, attempt), Force::Grace),
-            Effect::KillContainer { task, attempt } => self.want_stop(key(task, attempt), Force::Kill),
+            Effect::StopContainer { task, attempt } => {
+                self.want_stop(key(task, attempt), Force::Grace);
+            }
+            Effect::KillContainer { task, attempt } => {
+                self.want_stop(key(task, attempt), Force::Kill);
+            }
             Effect::CollectContainer { task, attempt } => {
                 self.server_will(ServerWork::Collect(key(task, attempt)));
             }
@@ -161,8 +165,11 @@ impl World {
             }
             Effect::ReleaseSlot => {
                 let released = spec.key.clone();
-                let admitted =
-                    self.server.as_mut().map(|s| s.admission.release(&released)).unwrap_or_default();
+                let admitted = self
+                    .server
+                    .as_mut()
+                    .map(|s| s.admission.release(&released))
+                    .unwrap_or_default();
                 self.admit(admitted.into_iter().map(|key| key.run).collect());
             }
         }
@@ -285,7 +292,11 @@ impl World {
         self.tell_of(key, |task, attempt| Fact::Collected { task, attempt, log });
     }
 
-    fn tell_of(&mut self, key: &AttemptKey, fact: impl FnOnce(gofer_core::ids::TaskId, u32) -> Fact) {
+    fn tell_of(
+        &mut self,
+        key: &AttemptKey,
+        fact: impl FnOnce(gofer_core::ids::TaskId, u32) -> Fact,
+    ) {
         let id = self.disk.values().find(|run| run.spec.uid == key.uid).map(|run| run.spec.key.run);
         if let Some(id) = id {
             self.tell(id, fact(key.task.clone(), key.attempt));
@@ -294,7 +305,8 @@ impl World {
 
     /// Runs that hold a slot, by what is committed.
     pub(crate) fn holding_slots(&self) -> BTreeSet<RunId> {
-        let running = self.disk.values().filter(|run| matches!(run.state, RunState::Running { .. }));
+        let running =
+            self.disk.values().filter(|run| matches!(run.state, RunState::Running { .. }));
         running.map(|run| run.spec.key.run).collect()
     }
 }

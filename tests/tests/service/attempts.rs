@@ -104,9 +104,7 @@ async fn the_engines_failures_have_a_budget_of_their_own() {
     for (id, act) in harms {
         let house = House::up().await;
         house.fake.program("held", Program::forever().on_term(0));
-        let pipeline = house
-            .deploy(pipeline(id, vec![retried(task("work", "held"), 5, 1)]))
-            .await;
+        let pipeline = house.deploy(pipeline(id, vec![retried(task("work", "held"), 5, 1)])).await;
         let survives = house.start(&pipeline).await;
         harm(&house, &survives, 3, act).await;
         let last = |run: &Run| {
@@ -211,10 +209,7 @@ async fn a_task_that_takes_too_long_is_stopped_and_counts_as_its_own_failure() {
     const LIMIT_MS: u64 = 120;
     let house = House::up().await;
     house.fake.program("slow", Program::forever().on_term(0));
-    let work = sdk::Task {
-        timeout_ms: Some(LIMIT_MS),
-        ..retried(task("work", "slow"), 1, 1)
-    };
+    let work = sdk::Task { timeout_ms: Some(LIMIT_MS), ..retried(task("work", "slow"), 1, 1) };
     let run = house.start_new(pipeline("slow", vec![work])).await;
     let want = Want {
         status: TaskRunStatus::Failed,
@@ -259,9 +254,8 @@ async fn nothing_fails_while_the_engine_does_not_answer() {
     house.fake.set_unreachable(true);
     let started = house.start(&pipeline).await;
     for run in [&running, &started] {
-        let unknown = |run: &Run| {
-            matches!(task_of(run, "work").waiting, Some(Waiting::EngineUnknown { .. }))
-        };
+        let unknown =
+            |run: &Run| matches!(task_of(run, "work").waiting, Some(Waiting::EngineUnknown { .. }));
         let now = house.wait(run, "waiting for the engine", unknown).await;
         assert_eq!((now.status, task_of(&now, "work").status), (None, None));
     }

@@ -62,8 +62,7 @@ fn bodies(schema: &Schema, method: &Method) -> Vec<(String, Vec<u8>)> {
     }
     for number in [0, u64::MAX, i64::MAX as u64, i64::MIN as u64, u64::from(u32::MAX), 77] {
         for names in [VICTIM, &[][..]] {
-            let fill =
-                Fill { number, flag: true, names, ..Fill::text_everywhere(b"nosuch") };
+            let fill = Fill { number, flag: true, names, ..Fill::text_everywhere(b"nosuch") };
             bodies.push((format!("numbers {number}"), schema.encode(&method.input, &fill)));
         }
     }
@@ -95,8 +94,7 @@ async fn bad_input_is_the_callers_fault_at_every_method_and_loses_nothing() {
     let witness = house.start_new(simple("witness", "talks")).await;
     house.ends(&witness, RunStatus::Successful).await;
     victim(&house).await;
-    let (schema, channel) =
-        (Schema::read(), wire::channel(house.server.data_dir()).await);
+    let (schema, channel) = (Schema::read(), wire::channel(house.server.data_dir()).await);
     let methods = schema.methods();
     assert!(methods.len() >= 34, "only {} methods were found", methods.len());
     let mut broken = Vec::new();
@@ -151,8 +149,7 @@ async fn a_call_that_nobody_knows_is_told_so() {
     let house = House::up().await;
     let channel = wire::channel(house.server.data_dir()).await;
     for path in ["/gofer.v1.RunService/StopRun", "/gofer.v9.RunService/StartRun"] {
-        let method =
-            Method { path: path.to_owned(), input: String::new(), streams: false };
+        let method = Method { path: path.to_owned(), input: String::new(), streams: false };
         let status = wire::call(&channel, &method, Vec::new()).await.unwrap_err();
         assert_eq!(status.code(), Code::Unimplemented, "{path}");
     }

@@ -107,9 +107,7 @@ async fn a_container_that_is_being_made_is_stopped_once_it_is_there() {
         house.fake.set_delay(Duration::from_millis(delay_ms));
         let run = house.start(&pipeline).await;
         let now = house
-            .wait(&run, "being made", |run| {
-                task_of(run, "work").state == TaskRunState::Processing
-            })
+            .wait(&run, "being made", |run| task_of(run, "work").state == TaskRunState::Processing)
             .await;
         let waiting = &task_of(&now, "work").waiting;
         assert!(matches!(waiting, Some(Waiting::Create | Waiting::Pull { .. })), "{waiting:?}");

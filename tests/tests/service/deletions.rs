@@ -118,7 +118,9 @@ async fn a_namespace_goes_with_all_its_pipelines_and_no_others() {
     assert_eq!(house.fake.left().iter().filter(|one| one.running).count(), 1);
     let page = house.client.read_log(&read_log(&kept.run(1), "work", LogStart::First)).await;
     assert_eq!(page.unwrap().total_lines, 1);
-    house.client.cancel_all_runs(&kept, gofer_client::Cancel { force: true, reason: String::new() })
+    house
+        .client
+        .cancel_all_runs(&kept, gofer_client::Cancel { force: true, reason: String::new() })
         .await
         .unwrap();
     house.nothing_is_left().await;

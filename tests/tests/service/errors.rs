@@ -86,10 +86,8 @@ async fn not_found_offers_the_nearest_names() {
     let house = House::up().await;
     let run = house.start_new(simple("simple", "quick")).await;
     house.ends(&run, RunStatus::Successful).await;
-    let request = pb::GetPipelineRequest {
-        namespace_id: NAMESPACE.into(),
-        pipeline_id: "simpel".into(),
-    };
+    let request =
+        pb::GetPipelineRequest { namespace_id: NAMESPACE.into(), pipeline_id: "simpel".into() };
     let mut wire = PipelineServiceClient::new(channel(&house).await);
     let status = wire.get_pipeline(request).await.unwrap_err();
     let error = house.client.pipeline(&PipelineRef::new(NAMESPACE, "simpel")).await.unwrap_err();
@@ -98,11 +96,17 @@ async fn not_found_offers_the_nearest_names() {
     let others = [
         (house.client.namespace("testz").await.unwrap_err(), "tests"),
         (house.client.task_run(&run.task("wrok")).await.unwrap_err(), "work"),
-        (house.client.read_log(&read_log(&run, "worc", LogStart::First)).await.unwrap_err(), "work"),
+        (
+            house.client.read_log(&read_log(&run, "worc", LogStart::First)).await.unwrap_err(),
+            "work",
+        ),
         (house.client.deploy(deploy(&run.pipeline, 2)).await.unwrap_err(), "1"),
     ];
     for (error, nearest) in others {
-        assert_eq!((error.kind, error.nearest.as_slice()), (ErrorKind::NotFound, &[nearest.to_owned()][..]));
+        assert_eq!(
+            (error.kind, error.nearest.as_slice()),
+            (ErrorKind::NotFound, &[nearest.to_owned()][..])
+        );
     }
     let error = house.client.run(&run.pipeline.run(2)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound);

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
+use gofer_client::LogStart;
 use gofer_client::model::{LogEndReason, RunRef, RunStatus};
 use gofer_client::watch::{FollowLog, FollowRunLogs, LogUpdate, RunLogUpdate};
-use gofer_client::LogStart;
 use gofer_proto::v1 as pb;
 use gofer_tests::fake::Program;
 use pb::log_service_client::LogServiceClient;
 use tokio::time::Instant;
 use tonic::transport::Channel;
 
-use super::support::{House, lines, key_of, pipeline, simple, soon, task};
+use super::support::{House, key_of, lines, pipeline, simple, soon, task};
 use super::wire;
 
 fn follow(run: &RunRef, start: LogStart) -> FollowLog {
@@ -50,7 +50,9 @@ async fn a_line_is_seen_while_the_task_runs() {
     let mut stream = house.client.follow_log(follow(&run, LogStart::First));
     let (mut n_seen, mut n_batches, begun) = (0, 0, Instant::now());
     while n_seen < N_LINES {
-        if let LogUpdate::Frames { frames, .. } = soon("a line", stream.next()).await.unwrap().unwrap() {
+        if let LogUpdate::Frames { frames, .. } =
+            soon("a line", stream.next()).await.unwrap().unwrap()
+        {
             n_seen += frames.len();
             n_batches += 1;
         }

@@ -162,7 +162,8 @@ async fn logs_expire_after_so_many_later_runs() {
         assert_eq!(house.log_bytes(&run, "work").await, b"words\n", "run {n}");
     }
     let expired = async || {
-        let read = house.client.read_log(&read_log(&pipeline.run(2), "work", LogStart::First)).await;
+        let read =
+            house.client.read_log(&read_log(&pipeline.run(2), "work", LogStart::First)).await;
         read.is_err().then_some(())
     };
     until("the log of run 2 had expired", expired).await;

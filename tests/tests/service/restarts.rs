@@ -189,8 +189,7 @@ async fn a_wait_between_attempts_ends_when_it_should() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_goes_on_and_its_grace_too() {
     for gap_ms in [0, 500] {
-        let mut house =
-            House::up_with(|config| config.engine.task_run_stop_timeout_ms = 400).await;
+        let mut house = House::up_with(|config| config.engine.task_run_stop_timeout_ms = 400).await;
         house.fake.program("deaf", Program::forever().ignoring_term());
         let run = house.start_new(simple("deaf", "deaf")).await;
         house.wait_running(&run, "work").await;

@@ -8,9 +8,7 @@ use gofer_client::model::{EventKind, RunState, RunStatus, TaskRunState, Waiting}
 use gofer_client::{ErrorKind, Mode, StartRun};
 use gofer_tests::fake::Program;
 
-use super::support::{
-    House, NAMESPACE, key_of, one_at_once, simple, start, task_of,
-};
+use super::support::{House, NAMESPACE, key_of, one_at_once, simple, start, task_of};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_starts_at_once_get_twenty_consecutive_numbers() {
@@ -111,7 +109,8 @@ async fn a_dry_run_says_what_would_be_and_starts_nothing() {
 async fn check_refused(house: &House, pipeline: &str, reason: &str) {
     let pipeline = gofer_client::model::PipelineRef::new(NAMESPACE, pipeline);
     for mode in [Mode::DryRun, Mode::Commit] {
-        let error = house.client.start_run(StartRun { mode, ..start(&pipeline) }).await.unwrap_err();
+        let error =
+            house.client.start_run(StartRun { mode, ..start(&pipeline) }).await.unwrap_err();
         assert_eq!((error.kind, error.reason.as_str()), (ErrorKind::Rejected, reason));
         assert!(error.next.is_some(), "{error:?} names no next step");
     }

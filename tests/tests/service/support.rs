@@ -254,8 +254,7 @@ pub(crate) fn after(mut task: sdk::Task, parent: &str, need: sdk::RequiredStatus
 
 /// The task with retries, the first after `delay_ms`, each further one after twice as long.
 pub(crate) fn retried(task: sdk::Task, count: u32, delay_ms: u64) -> sdk::Task {
-    let retries =
-        sdk::Retries { count, delay_ms: Some(delay_ms), factor: Some(2.0), cap_ms: None };
+    let retries = sdk::Retries { count, delay_ms: Some(delay_ms), factor: Some(2.0), cap_ms: None };
     sdk::Task { retries: Some(retries), ..task }
 }
 
@@ -300,7 +299,8 @@ pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
     pub(crate) fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % limit
     }
 }

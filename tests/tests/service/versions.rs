@@ -1,6 +1,8 @@
 //! Versions and deployments: the same twice, back again, the limit, and what runs remember.
 
-use gofer_client::model::{ConfigState, EventKind, PageRequest, PipelineConfig, PipelineRef, RunStatus};
+use gofer_client::model::{
+    ConfigState, EventKind, PageRequest, PipelineConfig, PipelineRef, RunStatus,
+};
 use gofer_client::{Deploy, ErrorKind, Mode, Rollback};
 use gofer_tests::fake::Program;
 
@@ -38,9 +40,8 @@ async fn the_same_config_twice_makes_one_version() {
     assert_eq!(house.register(simple("steady", "image2")).await, 2);
     assert_eq!(house.register(simple("steady", "image1")).await, 3, "only the newest is compared");
     assert_eq!(house.events(&[EventKind::PipelineRegistered]).await.len(), 3);
-    let at_once = futures_util::future::join_all(
-        (0..20).map(|_| house.register(simple("steady", "image4"))),
-    );
+    let at_once =
+        futures_util::future::join_all((0..20).map(|_| house.register(simple("steady", "image4"))));
     assert_eq!(at_once.await, [4; 20]);
 }
 

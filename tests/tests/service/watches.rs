@@ -31,7 +31,8 @@ async fn watch(house: &House, run: &RunRef) -> Streaming<pb::WatchRunResponse> {
 async fn read_to_end(mut stream: Streaming<pb::WatchRunResponse>) -> (Vec<u64>, pb::Run) {
     let (mut generations, mut now) = (Vec::new(), None::<pb::Run>);
     loop {
-        let message = soon("a message", stream.message()).await.unwrap().expect("an end comes first");
+        let message =
+            soon("a message", stream.message()).await.unwrap().expect("an end comes first");
         let generation = message.generation;
         assert!(generations.last().is_none_or(|last| *last <= generation), "{generations:?}");
         match (message.item.expect("every message says something"), &mut now) {
@@ -61,7 +62,8 @@ async fn read_to_end(mut stream: Streaming<pb::WatchRunResponse>) -> (Vec<u64>, 
 async fn a_watch_is_a_snapshot_then_growing_changes_then_the_end() {
     let house = House::up().await;
     house.fake.program("held", Program::forever());
-    let run = house.start_new(pipeline("seen", vec![task("one", "held"), task("two", "held")])).await;
+    let run =
+        house.start_new(pipeline("seen", vec![task("one", "held"), task("two", "held")])).await;
     house.wait_running(&run, "one").await;
     let now = house.wait_running(&run, "two").await;
     let stream = watch(&house, &run).await;
@@ -88,7 +90,8 @@ async fn a_slow_reader_gets_fewer_messages_and_the_last_state() {
     let tasks = (0..N_TASKS).map(|n| {
         let mut task = task(&format!("task{n}"), "busy");
         // Fat enough that one state does not fit into what a connection buffers.
-        task.variables.push(gofer_proto::sdk::v1::Variable { key: "FAT".into(), value: "x".repeat(2_000) });
+        task.variables
+            .push(gofer_proto::sdk::v1::Variable { key: "FAT".into(), value: "x".repeat(2_000) });
         task
     });
     let run = house.start_new(pipeline("fat", tasks.collect())).await;
@@ -140,7 +143,11 @@ async fn a_watch_tells_of_a_pull_and_of_the_place_in_the_queue() {
     while watch.run().unwrap().waiting != slot(1) {
         soon("the new place", watch.next()).await.unwrap().unwrap();
     }
-    house.client.cancel_all_runs(&pipeline, gofer_client::Cancel { force: true, ..Default::default() }).await.unwrap();
+    house
+        .client
+        .cancel_all_runs(&pipeline, gofer_client::Cancel { force: true, ..Default::default() })
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

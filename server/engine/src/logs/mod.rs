@@ -26,17 +26,26 @@ pub(crate) use rest::{Ending, Rest};
 /// The folder of the logs and the board of those that are being written.
 #[derive(Debug, Clone)]
 pub(crate) struct Logs {
+    root: PathBuf,
     dir: LogDir,
     pub(crate) board: Board,
 }
 
 impl Logs {
     pub(crate) fn new(root: PathBuf) -> Self {
-        Self { dir: LogDir::new(root), board: Board::default() }
+        Self { dir: LogDir::new(root.clone()), root, board: Board::default() }
     }
 
     pub(crate) fn path(&self, uid: &RunUid, position: usize, attempt: AttemptNumber) -> LogPath {
         self.dir.attempt(uid, position, attempt)
+    }
+
+    /// Bytes that are free on the disk of the logs; none where the system does not tell.
+    pub(crate) fn free_bytes(&self) -> Option<u64> {
+        // The folder is made with the first log; until then the one above it is as good.
+        let folders = self.root.ancestors();
+        let disk = folders.filter_map(|folder| rustix::fs::statvfs(folder).ok()).next()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
     /// Removes all logs of a run.
