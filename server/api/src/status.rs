@@ -12,7 +12,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use gofer_core::problem::{Kind, Problem};
+use gofer_core::problem::{Kind, Problem, Violation};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -22,6 +22,9 @@ const DOMAIN: &str = "gofer.dev";
 const VIOLATIONS_MAX: usize = 20;
 /// Longest text of one violation in a status, in bytes, for the same reason.
 const TEXT_BYTES_MAX: usize = 400;
+/// Bytes of all violations in a status: with the rest, and as base64, they stay below the 16 KiB
+/// of headers that a client reads.
+const VIOLATIONS_BYTES_MAX: usize = 8 * 1024;
 
 /// The status of a problem.
 #[expect(clippy::disallowed_methods, reason = "the one place that builds a Status")]
@@ -67,18 +70,17 @@ fn details_of(problem: &Problem) -> ErrorDetails {
     {
         metadata.insert("error_id".to_owned(), id.to_owned());
     }
-    for (ix, violation) in problem.violations.iter().take(VIOLATIONS_MAX).enumerate() {
+    let violations = shown(&problem.violations);
+    for (ix, violation) in violations.iter().enumerate() {
         if !violation.source.is_empty() {
-            metadata.insert(format!("source.{ix}"), shorten(&violation.source));
+            metadata.insert(format!("source.{ix}"), violation.source.clone());
         }
     }
     let mut details = ErrorDetails::new();
     details.set_error_info(problem.reason, DOMAIN, metadata);
-    for violation in problem.violations.iter().take(VIOLATIONS_MAX) {
-        let rule = shorten(&violation.rule);
-        let text =
-            if violation.code.is_empty() { rule } else { format!("{}: {rule}", violation.code) };
-        details.add_bad_request_violation(shorten(&violation.field), text);
+    for Violation { field, code, rule, source: _ } in violations {
+        let text = if code.is_empty() { rule } else { format!("{code}: {rule}") };
+        details.add_bad_request_violation(field, text);
     }
     if problem.kind == Kind::Rejected {
         details.add_precondition_failure_violation(problem.reason, "", shorten(&problem.message));
@@ -87,6 +89,24 @@ fn details_of(problem: &Problem) -> ErrorDetails {
         details.set_retry_info(Some(Duration::from_millis(ms)));
     }
     details
+}
+
+/// The violations that fit, with their texts shortened.
+fn shown(violations: &[Violation]) -> Vec<Violation> {
+    let mut room = VIOLATIONS_BYTES_MAX;
+    let short = violations.iter().take(VIOLATIONS_MAX).map(|violation| Violation {
+        field: shorten(&violation.field),
+        code: violation.code.clone(),
+        rule: shorten(&violation.rule),
+        source: shorten(&violation.source),
+    });
+    let fits = |one: &Violation| {
+        let n_bytes = one.field.len() + one.code.len() + one.rule.len() + one.source.len();
+        let rest = room.checked_sub(n_bytes);
+        room = rest.unwrap_or(0);
+        rest.is_some()
+    };
+    short.take_while(fits).collect()
 }
 
 fn shorten(text: &str) -> String {
@@ -141,6 +161,6 @@ mod tests {
             });
         }
         let status = status(problem);
-        assert!(status.details().len() < 24 * 1024, "{}", status.details().len());
+        assert!(status.details().len() < 10 * 1024, "{}", status.details().len());
     }
 }

@@ -129,9 +129,12 @@ async fn wait_until_settled(shared: &Arc<Shared>, key: &PipelineKey) -> Result<(
             Err(problem) => return Err(problem),
         };
         let mut watch = handle.watch().run;
-        // The owner ends when the run is settled: a closed channel is that.
-        let settled = watch.wait_for(|run: &Arc<Run>| run.is_settled()).await;
-        drop(settled);
+        // The owner ends when the run is settled, or when the server stops.
+        let settled = watch.wait_for(|run: &Arc<Run>| run.is_settled()).await.is_ok();
+        if !settled && shared.tasks.stop().is_cancelled() {
+            let message = "the server is shutting down; it goes on with the deletion when it is back";
+            return Err(Problem::unavailable(message, 1000));
+        }
     }
     Ok(())
 }

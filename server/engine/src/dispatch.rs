@@ -10,7 +10,7 @@ use gofer_core::admission::{Admission, Place};
 use gofer_core::ids::{RunKey, RunUid};
 use gofer_core::problem::{Kind, Problem};
 use gofer_core::run::{Run, RunState};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::engine::Shared;
 use crate::limits::DISPATCH_INBOX_MAX;
@@ -46,12 +46,14 @@ pub(crate) enum Message {
 pub(crate) struct Dispatch {
     inbox: mpsc::Sender<Message>,
     tasks: Tasks,
+    /// Grows when a queue moves: wakes those who show a place in one.
+    moves: watch::Sender<u64>,
 }
 
 impl Dispatch {
     pub(crate) fn new(tasks: Tasks) -> (Self, mpsc::Receiver<Message>) {
         let (inbox, messages) = mpsc::channel(DISPATCH_INBOX_MAX);
-        (Self { inbox, tasks }, messages)
+        (Self { inbox, tasks, moves: watch::Sender::new(0) }, messages)
     }
 
     /// Tells and waits for room.
@@ -86,6 +88,11 @@ impl Dispatch {
         let (tell, answer) = oneshot::channel();
         self.tell(Message::Peek(key.clone(), tell)).await;
         answer.await.ok().flatten()
+    }
+
+    /// Told whenever a queue has moved.
+    pub(crate) fn moves(&self) -> watch::Receiver<u64> {
+        self.moves.subscribe()
     }
 
     /// Where the run waits, if it does.
@@ -135,6 +142,7 @@ impl Dispatcher {
             Message::Released(key) => {
                 let admitted = self.lanes.release(&key);
                 self.start(admitted.into(), None).await;
+                self.shared.dispatch.moves.send_modify(|n| *n = n.wrapping_add(1));
             }
             Message::Ended(key, uid) => {
                 if self.live.get(&key).is_some_and(|(live, _)| *live == uid) {
@@ -175,8 +183,9 @@ impl Dispatcher {
         let mut in_hand = in_hand;
         while let Some(key) = admitted.pop_front() {
             let handle = match self.live.get(&key) {
-                Some((_, handle)) => handle.clone(),
-                None => match self.obtain(&key, &mut in_hand).await {
+                // One that is over is a namesake's: its end was not told here yet.
+                Some((_, handle)) if !handle.is_over() => handle.clone(),
+                Some(_) | None => match self.obtain(&key, &mut in_hand).await {
                     Ok(run) => self.own(run),
                     Err(problem) if problem.kind == Kind::NotFound => {
                         admitted.extend(self.lanes.release(&key));

@@ -85,6 +85,18 @@ impl Engine {
         self.shared.readers.read(read).await
     }
 
+    /// Told whenever a queue has moved, which may be another place for a run that waits.
+    #[must_use]
+    pub fn queue_moves(&self) -> watch::Receiver<u64> {
+        self.shared.dispatch.moves()
+    }
+
+    /// Told whenever the container engine is lost or back.
+    #[must_use]
+    pub fn engine_changes(&self) -> watch::Receiver<EngineState> {
+        self.shared.engine.subscribe()
+    }
+
     /// Told whenever the history has grown.
     #[must_use]
     pub fn history_growth(&self) -> watch::Receiver<u64> {

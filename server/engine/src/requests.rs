@@ -199,7 +199,7 @@ impl Shared {
                 by: request.by.clone(),
                 reason: request.reason.clone(),
             };
-            if let Some(answer) = handle.request(cancel).await {
+            if let Some(answer) = handle.request(cancel, self.clock.now()).await {
                 return answer;
             }
         }

@@ -205,8 +205,8 @@ impl State {
         let fits = |taught: &&(String, Vec<String>, Program)| {
             taught.0 == image && (taught.1.is_empty() || taught.1.iter().eq(words.iter().copied()))
         };
-        let taught = self.programs.iter().rev().filter(fits);
-        // The most exact one; among equals the one taught last, which comes first here.
+        let taught = self.programs.iter().filter(fits);
+        // The most exact one; among equals the last one, which is the one taught last.
         let best = taught.max_by_key(|taught| !taught.1.is_empty());
         best.map_or_else(|| Program::exit(0), |(_, _, program)| program.clone())
     }

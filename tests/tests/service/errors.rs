@@ -72,7 +72,10 @@ async fn invalid_names_every_broken_rule_and_its_field() {
 async fn invalid_fits_into_an_answer_however_much_is_wrong() {
     let house = House::up().await;
     let id = "ü".repeat(200);
-    let tasks = (0..900).map(|_| task(&id, &"X ".repeat(500))).collect();
+    let file = "a_folder/".repeat(100);
+    let source = sdk::Source { file, line: 1, ..sdk::Source::default() };
+    let faulty = || sdk::Task { source: Some(source.clone()), ..task(&id, &"X ".repeat(500)) };
+    let tasks = (0..900).map(|_| faulty()).collect();
     let bad = declared(pipeline("very_faulty", tasks));
     let client = &house.client;
     let error = client.register_pipeline(NAMESPACE, &bad, origin(), Mode::Commit).await;

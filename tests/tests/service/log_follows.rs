@@ -207,7 +207,7 @@ async fn merged(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn merged_logs_come_in_time_order_and_go_on_from_every_cursor() {
-    const N_LINES: usize = 40;
+    const N_LINES: usize = 100;
     const TASKS: [&str; 3] = ["alpha", "beta", "gamma"];
     let house = House::up().await;
     for (shift, name) in TASKS.iter().enumerate() {

@@ -79,7 +79,8 @@ async fn a_rollback_goes_to_the_version_before_and_running_runs_stay_with_theirs
     let rolled = house.client.rollback(back(&pipeline, Some(2))).await.unwrap();
     let (deployment, changed) = (rolled.deployment, rolled.changed);
     assert_eq!((deployment.from_version, deployment.to_version, changed), (Some(2), 1, true));
-    assert_eq!(deployment.reason, "it broke");
+    assert_eq!(deployment.initiator.reason, "it broke");
+    assert!(deployment.reason.contains("rolled back"), "{deployment:?}");
     let error = house.client.rollback(back(&pipeline, None)).await.unwrap_err();
     assert_eq!((error.kind, &*error.reason), (ErrorKind::Rejected, "NOTHING_TO_ROLL_BACK_TO"));
     let next = house.start(&pipeline).await;

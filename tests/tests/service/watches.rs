@@ -234,7 +234,7 @@ async fn deaf_readers(house: &House, run: &RunRef) -> impl Sized {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_that_never_read_stop_nobody() {
     let house = House::up().await;
-    let loud = Program::forever().out("x".repeat(16 * 1024).repeat(64));
+    let loud = Program::forever().out(format!("{}\n", "x".repeat(16 * 1024 - 1)).repeat(64));
     house.fake.program("loud", loud);
     let run = house.start_new(simple("loud", "loud")).await;
     let loud_now = house.wait_running(&run, "work").await;

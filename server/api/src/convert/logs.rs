@@ -52,7 +52,7 @@ pub(crate) fn page(answer: LogAnswer) -> pb::LogPage {
         next_line,
         total_lines: answer.summary.lines,
         total_bytes: answer.summary.bytes,
-        sealed: answer.summary.state == LogState::Sealed,
+        sealed: matches!(answer.summary.state, LogState::Sealed | LogState::Truncated),
         state: state(answer.summary.state).into(),
         attempt: answer.attempt,
     }

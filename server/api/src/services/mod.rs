@@ -25,6 +25,8 @@ use pb::system_service_server::SystemServiceServer;
 use pb::task_run_service_server::TaskRunServiceServer;
 use tonic::service::Routes;
 
+use crate::unreadable::Blaming;
+
 /// The largest request that is read: the largest pipeline, with room to spare.
 const REQUEST_BYTES_MAX: usize = 8 * 1024 * 1024;
 
@@ -64,17 +66,22 @@ impl Services {
     pub fn routes(self) -> Routes {
         let limit = REQUEST_BYTES_MAX;
         let mut routes = Routes::builder();
-        routes
-            .add_service(NamespaceServiceServer::new(self.clone()).max_decoding_message_size(limit))
-            .add_service(PipelineServiceServer::new(self.clone()).max_decoding_message_size(limit))
-            .add_service(
-                DeploymentServiceServer::new(self.clone()).max_decoding_message_size(limit),
-            )
-            .add_service(RunServiceServer::new(self.clone()).max_decoding_message_size(limit))
-            .add_service(TaskRunServiceServer::new(self.clone()).max_decoding_message_size(limit))
-            .add_service(LogServiceServer::new(self.clone()).max_decoding_message_size(limit))
-            .add_service(EventServiceServer::new(self.clone()).max_decoding_message_size(limit))
-            .add_service(SystemServiceServer::new(self).max_decoding_message_size(limit));
+        let service = NamespaceServiceServer::new(self.clone());
+        routes.add_service(Blaming(service.max_decoding_message_size(limit)));
+        let service = PipelineServiceServer::new(self.clone());
+        routes.add_service(Blaming(service.max_decoding_message_size(limit)));
+        let service = DeploymentServiceServer::new(self.clone());
+        routes.add_service(Blaming(service.max_decoding_message_size(limit)));
+        let service = RunServiceServer::new(self.clone());
+        routes.add_service(Blaming(service.max_decoding_message_size(limit)));
+        let service = TaskRunServiceServer::new(self.clone());
+        routes.add_service(Blaming(service.max_decoding_message_size(limit)));
+        let service = LogServiceServer::new(self.clone());
+        routes.add_service(Blaming(service.max_decoding_message_size(limit)));
+        let service = EventServiceServer::new(self.clone());
+        routes.add_service(Blaming(service.max_decoding_message_size(limit)));
+        let service = SystemServiceServer::new(self);
+        routes.add_service(Blaming(service.max_decoding_message_size(limit)));
         routes.routes()
     }
 }

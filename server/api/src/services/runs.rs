@@ -75,8 +75,9 @@ impl RunService for Services {
         let request = request.into_inner();
         let key = parse::pipeline(&request.namespace_id, &request.pipeline_id).map_err(status)?;
         let reason = parse::reason(request.reason).map_err(status)?;
-        let run_ids =
+        let mut run_ids =
             self.engine.cancel_all(key, force(request.force), by, reason).await.map_err(status)?;
+        run_ids.sort_unstable();
         Ok(Response::new(pb::CancelAllRunsResponse { run_ids }))
     }
 

@@ -8,22 +8,29 @@ use std::sync::Arc;
 use gofer_core::ids::{RunKey, TaskId};
 use gofer_core::problem::Kind;
 use gofer_core::run::Run;
-use gofer_engine::{Engine, RunView, RunWatch};
+use gofer_engine::{Engine, EngineState, RunView, RunWatch};
 use gofer_proto::v1 as pb;
 use pb::watch_run_response::Item;
+use tokio::sync::watch;
 
 use crate::convert::{runs, task_runs};
 use crate::stream::{Answers, Broken, Feeder, fed_by};
 
 /// The watch of one run as a stream of answers.
 pub(super) fn run(engine: Engine, key: RunKey, watch: RunWatch) -> Answers<pb::WatchRunResponse> {
-    fed_by(|feeder| Watching { engine, key, watch, sent: None, feeder }.feed())
+    let (queue, container_engine) = (engine.queue_moves(), engine.engine_changes());
+    fed_by(|feeder| {
+        Watching { engine, key, watch, queue, container_engine, sent: None, feeder }.feed()
+    })
 }
 
 struct Watching {
     engine: Engine,
     key: RunKey,
     watch: RunWatch,
+    /// Moves of the queue, and losses of the container engine: they change what a run waits for.
+    queue: watch::Receiver<u64>,
+    container_engine: watch::Receiver<EngineState>,
     /// What the client knows: the view that it was sent last.
     sent: Option<RunView>,
     feeder: Feeder<pb::WatchRunResponse>,
@@ -34,6 +41,8 @@ impl Watching {
         loop {
             let run = Arc::clone(&self.watch.run.borrow_and_update());
             let board = self.watch.live.borrow_and_update().clone();
+            self.queue.mark_unchanged();
+            self.container_engine.mark_unchanged();
             let view = self.engine.view(run, &board).await;
             let complete = view.run.is_complete();
             self.send_newest(view).await?;
@@ -55,6 +64,8 @@ impl Watching {
             }
             changed = self.watch.run.changed() => changed,
             changed = self.watch.live.changed() => changed,
+            changed = self.queue.changed(), if self.is_queued() => changed,
+            changed = self.container_engine.changed() => changed,
         };
         if changed.is_ok() {
             return Ok(true);
@@ -71,6 +82,10 @@ impl Watching {
             }
             Err(problem) => Err(problem.into()),
         }
+    }
+
+    fn is_queued(&self) -> bool {
+        self.sent.as_ref().is_some_and(|view| view.waiting.is_some())
     }
 
     async fn send_newest(&mut self, view: RunView) -> Result<(), Broken> {

@@ -149,15 +149,16 @@ impl LogFollow {
         if let Some(summary @ LogSummary { state: LogState::None, .. }) = found.collected {
             return Ok(Look::End(summary));
         }
-        let Some(open) = &mut self.open else { return Ok(Look::Wait) };
+        let Some(open) = &mut self.open else {
+            // What is whole was there to be opened, unless it was removed.
+            return if found.collected.is_some() { Err(removed(&found.key)) } else { Ok(Look::Wait) };
+        };
         let live = progress.and_then(|progress| *progress.borrow_and_update());
         let upto = match live {
             Some(progress) => progress,
             None => {
-                let Some(reader) = self.shared.open_log(&found).await? else {
-                    return Ok(Look::Wait);
-                };
-                reader.progress()
+                let reader = self.shared.open_log(&found).await?;
+                reader.ok_or_else(|| removed(&found.key))?.progress()
             }
         };
         if open.position.file_offset() < upto.file_len {

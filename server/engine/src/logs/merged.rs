@@ -13,7 +13,7 @@ use gofer_logs::{LineFrame, LogReader, Position, Progress, Start, Tag, merge_by_
 use tokio::sync::watch;
 
 use super::blocking;
-use super::query::LogQuery;
+use super::query::{LogQuery, removed};
 use crate::engine::{Engine, Shared};
 use crate::limits::FOLLOW_BYTES_MAX;
 use crate::runs::RunWatch;
@@ -115,7 +115,7 @@ impl RunLogFollow {
                 return Ok(Some((frames, self.cursor())));
             }
             if run.is_settled() && self.sources.values().all(|source| source.over) {
-                return Ok(None);
+                return self.end(&run).map(|()| None);
             }
             tokio::select! {
                 () = any_changed(growth) => {}
@@ -131,7 +131,7 @@ impl RunLogFollow {
     /// Opens the logs of attempts that have begun since the last look.
     async fn open_new(&mut self, run: &Run) -> Result<(), Problem> {
         for (task_position, task) in run.tasks.iter().enumerate() {
-            if !self.tasks.is_empty() && !self.tasks.contains(&task.task) {
+            if !self.is_wanted(&task.task) {
                 continue;
             }
             for attempt in &task.attempts {
@@ -213,16 +213,35 @@ impl RunLogFollow {
         let query =
             LogQuery { run: self.run.clone(), task: task.task.clone(), attempt: Some(tag.attempt) };
         let Some(found) = self.shared.find_log(run, &query)? else { return Ok(None) };
-        let reader = self.shared.open_log(&found).await?;
-        Ok(reader.map(|reader| {
-            let progress = reader.progress();
-            match found.collected {
-                Some(summary) if progress.state == LogState::Open => {
-                    Progress { state: summary.state, ..progress }
-                }
-                Some(_) | None => progress,
+        // It was opened once, so it can only have been removed.
+        let reader = self.shared.open_log(&found).await?.ok_or_else(|| removed(&found.key))?;
+        let progress = reader.progress();
+        Ok(Some(match found.collected {
+            Some(summary) if progress.state == LogState::Open => {
+                Progress { state: summary.state, ..progress }
             }
+            Some(_) | None => progress,
         }))
+    }
+
+    /// The answer once nothing more comes: the end, or that all there was has been removed.
+    fn end(&self, run: &Run) -> Result<(), Problem> {
+        if !self.sources.is_empty() {
+            return Ok(());
+        }
+        for task in run.tasks.iter().filter(|task| self.is_wanted(&task.task)) {
+            let gone = task.attempts.iter().find(|attempt| {
+                attempt.collected.is_some_and(|log| log.state != LogState::None)
+            });
+            if let Some(attempt) = gone {
+                return Err(removed(&run.attempt_key(&task.task, attempt.number)));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_wanted(&self, task: &TaskId) -> bool {
+        self.tasks.is_empty() || self.tasks.contains(task)
     }
 
     /// Gives out what may go: up to the earliest last frame of those logs that have more to read,

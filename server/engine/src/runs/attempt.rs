@@ -86,6 +86,7 @@ impl AttemptHandle {
             container: known,
             origin: Origin::default(),
             told_started: false,
+            told_to_stop: false,
             pump: None,
         };
         let name = format!("attempt {}", attempt.key);
@@ -129,6 +130,8 @@ pub(super) struct Attempt {
     pub(super) container: Option<Handle>,
     pub(super) origin: Origin,
     pub(super) told_started: bool,
+    /// SIGTERM was sent. It is sent once: to many programs a second one means `now`.
+    pub(super) told_to_stop: bool,
     pub(super) pump: Option<Pump>,
 }
 
@@ -222,6 +225,9 @@ impl Attempt {
         self.follow_log(&handle);
         let stop = self.want.borrow().stop;
         let Some(force) = stop else { return };
+        if force == Force::Grace && self.told_to_stop {
+            return;
+        }
         let stopped = self.patiently(|driver| {
             let handle = handle.clone();
             async move {
@@ -231,8 +237,11 @@ impl Attempt {
                 }
             }
         });
-        if let Err(error) = stopped.await {
-            tracing::warn!(attempt = %self.key, %error, "could not stop a container; trying again");
+        match stopped.await {
+            Ok(()) => self.told_to_stop = true,
+            Err(error) => {
+                tracing::warn!(attempt = %self.key, %error, "could not stop a container; trying again");
+            }
         }
     }
 

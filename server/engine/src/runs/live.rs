@@ -7,10 +7,12 @@ use std::sync::Arc;
 use gofer_core::ids::TaskId;
 use gofer_core::ports::driver::PullProgress;
 use gofer_core::problem::Problem;
-use gofer_core::run::{Request, Run};
+use gofer_core::run::{Event, Request, Run};
+use gofer_core::time::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Input;
+use super::owner::problem_of;
 
 /// What an attempt does that is not worth a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,8 +47,18 @@ pub struct RunWatch {
 
 impl RunHandle {
     /// Asks the owner and waits until its answer is committed. None where the owner has ended
-    /// meanwhile: the run must be looked up again.
-    pub(crate) async fn request(&self, request: Request) -> Option<Result<(), Problem>> {
+    /// meanwhile: the run must be looked up again. A settled run has no owner for long and changes
+    /// no more, so its answer is the rule's.
+    pub(crate) async fn request(
+        &self,
+        request: Request,
+        now: Timestamp,
+    ) -> Option<Result<(), Problem>> {
+        let run = Arc::clone(&self.watch.run.borrow());
+        if run.is_settled() {
+            let step = run.step(Event::Request(request), now);
+            return Some(step.map(drop).map_err(|rejected| problem_of(&rejected)));
+        }
         let (tell, answer) = oneshot::channel();
         self.inbox.send(Input::Request(request, tell)).await.ok()?;
         answer.await.ok()

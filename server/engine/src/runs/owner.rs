@@ -325,7 +325,8 @@ fn answer(reply: Reply, result: Result<(), Problem>) {
     }
 }
 
-fn problem_of(rejected: &Rejected) -> Problem {
+/// A rejected request as its caller is told.
+pub(super) fn problem_of(rejected: &Rejected) -> Problem {
     let message = rejected.to_string();
     match rejected {
         Rejected::RunComplete { .. } => {
