@@ -132,7 +132,8 @@ async fn wait_until_settled(shared: &Arc<Shared>, key: &PipelineKey) -> Result<(
         // The owner ends when the run is settled, or when the server stops.
         let settled = watch.wait_for(|run: &Arc<Run>| run.is_settled()).await.is_ok();
         if !settled && shared.tasks.stop().is_cancelled() {
-            let message = "the server is shutting down; it goes on with the deletion when it is back";
+            let message =
+                "the server is shutting down; it goes on with the deletion when it is back";
             return Err(Problem::unavailable(message, 1000));
         }
     }

@@ -151,7 +151,11 @@ impl LogFollow {
         }
         let Some(open) = &mut self.open else {
             // What is whole was there to be opened, unless it was removed.
-            return if found.collected.is_some() { Err(removed(&found.key)) } else { Ok(Look::Wait) };
+            return if found.collected.is_some() {
+                Err(removed(&found.key))
+            } else {
+                Ok(Look::Wait)
+            };
         };
         let live = progress.and_then(|progress| *progress.borrow_and_update());
         let upto = match live {

@@ -230,9 +230,10 @@ impl RunLogFollow {
             return Ok(());
         }
         for task in run.tasks.iter().filter(|task| self.is_wanted(&task.task)) {
-            let gone = task.attempts.iter().find(|attempt| {
-                attempt.collected.is_some_and(|log| log.state != LogState::None)
-            });
+            let gone = task
+                .attempts
+                .iter()
+                .find(|attempt| attempt.collected.is_some_and(|log| log.state != LogState::None));
             if let Some(attempt) = gone {
                 return Err(removed(&run.attempt_key(&task.task, attempt.number)));
             }
