@@ -195,7 +195,11 @@ impl RunLogFollow {
                 Some(progress) => Some(progress),
                 None => self.file_progress(run, tag).await?,
             };
-            let (Some(upto), Some(source)) = (upto, self.sources.get_mut(&tag)) else { continue };
+            let Some(source) = self.sources.get_mut(&tag) else { continue };
+            let Some(upto) = upto else {
+                source.over = run.is_settled(); // the log was removed under the follower
+                continue;
+            };
             if source.position.file_offset() < upto.file_len {
                 let (reader, position) = (Arc::clone(&source.reader), source.position);
                 let read = move || reader.read_from(position, FOLLOW_BYTES_MAX, upto.file_len);
