@@ -76,6 +76,13 @@ impl Dispatch {
         }
     }
 
+    /// Tells from a thread outside the runtime; waits for room.
+    pub(crate) fn tell_from_thread(&self, message: Message) {
+        if self.inbox.blocking_send(message).is_err() {
+            tracing::debug!("the dispatcher has ended");
+        }
+    }
+
     /// The run's owner, made where there is none.
     pub(crate) async fn find(&self, key: &RunKey) -> Result<RunHandle, Problem> {
         let (tell, answer) = oneshot::channel();
@@ -145,7 +152,9 @@ impl Dispatcher {
                 self.shared.dispatch.moves.send_modify(|n| *n = n.wrapping_add(1));
             }
             Message::Ended(key, uid) => {
-                if self.live.get(&key).is_some_and(|(live, _)| *live == uid) {
+                // A later owner of the same run is not over, and stays.
+                let over = |(live, handle): &(RunUid, RunHandle)| *live == uid && handle.is_over();
+                if self.live.get(&key).is_some_and(over) {
                     self.live.remove(&key);
                 }
             }
@@ -182,6 +191,9 @@ impl Dispatcher {
     async fn start(&mut self, mut admitted: VecDeque<RunKey>, in_hand: Option<Run>) {
         let mut in_hand = in_hand;
         while let Some(key) = admitted.pop_front() {
+            // An owner of this very run has been and gone: what is in hand is old.
+            let known = self.live.get(&key).map(|(uid, _)| uid.clone());
+            in_hand = in_hand.filter(|run| Some(&run.spec.uid) != known.as_ref());
             let handle = match self.live.get(&key) {
                 // One that is over is a namesake's: its end was not told here yet.
                 Some((_, handle)) if !handle.is_over() => handle.clone(),

@@ -151,6 +151,9 @@ impl Engine {
         T: Send + 'static,
         F: Future<Output = Result<T, Problem>> + Send + 'static,
     {
+        if self.shared.tasks.stop().is_cancelled() {
+            return Err(Problem::unavailable("the server is shutting down", 1000));
+        }
         let (tell, answer) = oneshot::channel();
         self.shared.tasks.spawn(TaskKind::Call, name, async move {
             if tell.send(work.await).is_err() {

@@ -65,9 +65,7 @@ impl EngineWatch {
 
     /// Waits before call number `n_tries` to an engine that did not answer; not at all once it does.
     pub(crate) async fn back_off(&self, n_tries: u32) {
-        let wait = ENGINE_BACKOFF_MIN
-            .saturating_mul(1_u32.checked_shl(n_tries).unwrap_or(u32::MAX))
-            .min(ENGINE_BACKOFF_MAX);
+        let wait = wait_of(n_tries);
         let mut state = self.subscribe();
         let up = async { state.wait_for(|state| *state == EngineState::Up).await.is_ok() };
         tokio::select! {
@@ -76,6 +74,12 @@ impl EngineWatch {
             _up = up => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
+}
+
+/// The wait before call number `n_tries`: doubles with each.
+pub(crate) fn wait_of(n_tries: u32) -> Duration {
+    let factor = 1_u32.checked_shl(n_tries).unwrap_or(u32::MAX);
+    ENGINE_BACKOFF_MIN.saturating_mul(factor).min(ENGINE_BACKOFF_MAX)
 }
 
 /// Whether a fault says that the engine does not answer.

@@ -37,11 +37,13 @@ pub(crate) fn spawn(shared: &Arc<Shared>, mut ended_runs: mpsc::Receiver<Pipelin
     let shared_by_task = Arc::clone(shared);
     shared.tasks.spawn(TaskKind::Background, "expiry", async move {
         let stop = shared_by_task.tasks.stop().clone();
+        let mut prune = tokio::time::interval(PRUNE_EVERY); // the first tick comes at once
+        prune.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let work = tokio::select! {
                 () = stop.cancelled() => return,
                 Some(pipeline) = ended_runs.recv() => expire_logs(&shared_by_task, pipeline).await,
-                () = tokio::time::sleep(PRUNE_EVERY) => prune_history(&shared_by_task).await,
+                _tick = prune.tick() => prune_history(&shared_by_task).await,
             };
             if let Err(problem) = work {
                 tracing::warn!(%problem, "could not remove what is old");
@@ -74,7 +76,7 @@ async fn prune_history(shared: &Arc<Shared>) -> Result<(), Problem> {
         gofer_core::time::Timestamp::from_ms(shared.clock.now().as_ms().saturating_sub(age_ms));
     loop {
         let progress = shared.writer.call(move |tx| tx.prune_history(before)).await?;
-        if progress == gofer_store::Progress::Done {
+        if progress == gofer_store::Progress::Done || shared.tasks.stop().is_cancelled() {
             return Ok(());
         }
     }

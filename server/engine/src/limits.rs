@@ -47,3 +47,8 @@ pub(crate) const PRUNE_EVERY: Duration = Duration::from_secs(3 * 60 * 60);
 pub(crate) const DISK_RESERVE_BYTES: u64 = 16 * 1024 * 1024;
 /// When a caller may try again on a full disk, in milliseconds.
 pub(crate) const FULL_RETRY_MS: u64 = 5_000;
+/// Bytes that one step of a follower of a whole run takes from all its logs together: below what
+/// clients take as one message.
+pub(crate) const MERGED_BYTES_MAX: usize = 1024 * 1024;
+/// What each log may give in such a step however many there are: less would read a file in crumbs.
+pub(crate) const MERGED_SHARE_BYTES_MIN: usize = 8 * 1024;

@@ -35,12 +35,13 @@ impl Readers {
         R: FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     {
         let free = Arc::clone(&self.free);
-        let _permit = free.acquire_owned().await.map_err(|_closed| lost())?;
+        let permit = free.acquire_owned().await.map_err(|_closed| lost())?;
         let idle = Arc::clone(&self.idle);
         let work = move || {
             let reader = lock(&idle).pop().ok_or_else(lost)?;
             let answer = read(&reader).map_err(|error| problem(&error));
             lock(&idle).push(reader);
+            drop(permit); // only now: a caller that goes away must not lend the connection twice
             answer
         };
         tokio::task::spawn_blocking(work).await.map_err(|_panicked| lost())?

@@ -11,6 +11,7 @@ use gofer_core::ports::driver::{DriverError, EngineEvent, Listed};
 use gofer_core::problem::Problem;
 
 use crate::engine::{Engine, Shared};
+use crate::engine_state::{is_unreachable, wait_of};
 use crate::limits::RECONCILE_EVERY;
 use crate::tasks::TaskKind;
 
@@ -47,27 +48,31 @@ async fn read_events(shared: &Arc<Shared>) {
         while let Some(event) = events.next().await {
             match event {
                 Ok(EngineEvent::Connected) => {
-                    n_tries = 0;
                     shared.engine_is_up();
                     shared.looks.look_at_all();
                 }
-                Ok(EngineEvent::Changed(key)) => shared.looks.look_at(&key),
+                Ok(EngineEvent::Changed(key)) => {
+                    n_tries = 0;
+                    shared.looks.look_at(&key);
+                }
                 Err(error) => {
-                    note(shared, &error);
+                    wait_after(shared, &error, n_tries).await;
                     break;
                 }
             }
         }
-        shared.engine.back_off(n_tries).await;
         n_tries += 1;
     }
 }
 
-fn note(shared: &Arc<Shared>, error: &DriverError) {
-    if crate::engine_state::is_unreachable(error) {
+/// An engine that does not answer is waited for; one that refuses is asked less and less often.
+async fn wait_after(shared: &Arc<Shared>, error: &DriverError, n_tries: u32) {
+    if is_unreachable(error) {
         shared.engine_is_unknown(error);
+        shared.engine.back_off(n_tries).await;
     } else {
         tracing::warn!(%error, "the engine's events ended; opening them again");
+        tokio::time::sleep(wait_of(n_tries)).await;
     }
 }
 

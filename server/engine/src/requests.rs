@@ -105,11 +105,18 @@ impl Engine {
         self.detached("start run", async move {
             failpoint::hit("start_run.before_commit");
             let now = shared.clock.now();
-            let started = shared.writer.call(move |tx| tx.start_run(&order, now)).await?;
+            // Queued in the order of the commits, which is that of their numbers.
+            let dispatch = shared.dispatch.clone();
+            let queue = move |started: &Started| {
+                if !started.existing {
+                    dispatch.tell_from_thread(Message::Queue(Box::new(started.run.clone())));
+                }
+            };
+            let started =
+                shared.writer.call_then(move |tx| tx.start_run(&order, now), queue).await?;
             failpoint::hit("start_run.committed");
             if !started.existing {
                 shared.feed.grew();
-                shared.dispatch.tell(Message::Queue(Box::new(started.run.clone()))).await;
             }
             Ok(started)
         })

@@ -36,10 +36,27 @@ impl Writer {
         T: Send + 'static,
         W: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     {
+        self.call_then(work, |_value| {}).await
+    }
+
+    /// The same; `then` sees the value on the writer's thread once it is on disk, in the order of
+    /// the commits. It must not wait for a write.
+    ///
+    /// # Errors
+    /// As [`Writer::call`].
+    pub(crate) async fn call_then<T, W, N>(&self, work: W, then: N) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+        N: FnOnce(&T) + Send + 'static,
+    {
         let (tell, answer) = oneshot::channel();
         let job: Job = Box::new(move |tx| match work(tx) {
             Ok(value) => Done::Keep(Box::new(move |committed| {
                 let answer = committed.map(|()| value);
+                if let Ok(value) = &answer {
+                    then(value);
+                }
                 if tell.send(answer).is_err() {
                     tracing::debug!("nobody waited for a committed answer");
                 }
@@ -80,7 +97,7 @@ impl Writer {
         answer: oneshot::Receiver<Result<T, StoreError>>,
     ) -> Result<T, Problem> {
         self.jobs.send(job).await.map_err(|_closed| closed())?;
-        answer.await.map_err(|_closed| closed())?.map_err(|error| problem(&error))
+        answer.await.map_err(|_dropped| not_begun())?.map_err(|error| problem(&error))
     }
 }
 
@@ -106,6 +123,11 @@ pub(crate) fn problem(error: &StoreError) -> Problem {
         tracing::error!(error = %error, "the store failed");
     }
     problem
+}
+
+/// The store dropped the job unrun: it could not begin a transaction.
+fn not_begun() -> Problem {
+    Problem::unavailable("the store could not begin a transaction", 1000)
 }
 
 fn closed() -> Problem {

@@ -67,6 +67,9 @@ pub enum StartError {
     /// The engine could not start.
     #[error("the server could not start: {0}")]
     Engine(Problem),
+    /// Serving ended by itself.
+    #[error("serving ended by itself")]
+    ServingEnded,
     /// Serving ended with an error.
     #[error("serving ended")]
     Serve(#[source] tonic::transport::Error),
@@ -88,7 +91,7 @@ impl StartError {
                 | gofer_store::OpenError::Sql { .. },
             ) => Kind::Rejected,
             Self::Io { .. } | Self::Listen { .. } => Kind::Rejected,
-            Self::Tls { .. } | Self::Serve(_) => Kind::Internal,
+            Self::Tls { .. } | Self::Serve(_) | Self::ServingEnded => Kind::Internal,
             Self::Driver(_) => Kind::Unavailable,
             Self::Engine(problem) => problem.kind,
         }

@@ -77,7 +77,7 @@ fn served(
 ) -> Result<(), StartError> {
     match ended {
         Some(Ok(Err(error))) => Err(StartError::Serve(error)),
-        Some(Ok(Ok(())) | Err(_)) | None => Ok(()),
+        Some(Ok(Ok(())) | Err(_)) | None => Err(StartError::ServingEnded),
     }
 }
 

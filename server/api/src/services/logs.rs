@@ -17,6 +17,8 @@ use crate::stream::{Answers, Broken, Feeder, fed_by};
 const PAGE_LINES_DEFAULT: u32 = 1000;
 /// Lines of a page at most.
 const PAGE_LINES_MAX: u32 = 10_000;
+/// Lines of the tail of a run at most: they are merged in memory.
+const TAIL_LINES_MAX: u64 = 10_000;
 /// Bytes of a page: safely below the 4 MiB that most clients take as one message.
 const PAGE_BYTES_MAX: usize = 1024 * 1024;
 
@@ -115,7 +117,7 @@ impl Services {
             request.task_ids.iter().map(|id| parse::task(id)).collect::<Result<Vec<_>, _>>()?;
         let (tail, cursor) = match &request.start {
             None => (None, &[][..]),
-            Some(From::TailLines(n)) => (Some(*n), &[][..]),
+            Some(From::TailLines(n)) => (Some((*n).min(TAIL_LINES_MAX)), &[][..]),
             Some(From::Cursor(bytes)) => (None, &bytes[..]),
         };
         self.engine.follow_run_logs(run, tasks, tail, cursor).await

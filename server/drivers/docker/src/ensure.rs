@@ -7,6 +7,7 @@
 //!    ▼
 //!  inspect ── none ──► the refusal was the answer (or, for a taken name, create again)
 //!    │ there
+//!    ├ other spec, never started ─► remove, create again
 //!    ├ other spec ──► Config fault
 //!    ├ was started ─► handle, whatever became of it: never start twice
 //!    └ never started ─► start (unless its start was refused for its settings before)
@@ -15,6 +16,10 @@
 //! A container is looked at before it is started, and the engine answers that look only once a
 //! start under way is through, as both take the container's lock. So an answer that was lost, or
 //! a server killed in between, gives no second start.
+//!
+//! The next server may give a container other settings than the one that was killed before it could
+//! start it: another address, a secret that was changed meanwhile. That is nobody's fault, and no
+//! process ever ran, so the container is made anew.
 
 use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::{CreateContainerOptionsBuilder, StartContainerOptions};
@@ -36,7 +41,12 @@ pub(crate) async fn ensure(client: &Client, spec: &ContainerSpec) -> Result<Hand
         // Whatever the refusal says, a container of that name counts first: its image may be gone
         // while it runs.
         if let Some(found) = Box::pin(inspect::by_name(client, &name)).await? {
-            return adopt(client, spec, &found).await;
+            if !is_outdated(spec, &found) {
+                return adopt(client, spec, &found).await;
+            }
+            let handle = Handle { key: spec.key.clone(), id: inspect::id_of(&found)? };
+            signal::remove_unless_running(client, &handle).await?;
+            continue;
         }
         if !refusal.is_conflict() {
             return Err(create_fault(spec, &refusal));
@@ -72,6 +82,19 @@ fn create_fault(spec: &ContainerSpec, refusal: &CallError) -> DriverError {
         }
         Some((_, text)) => fault::of_start(&tried, text),
         None => refusal.fault.clone(),
+    }
+}
+
+/// Whether it is a container of ours that was made from other settings and never started.
+fn is_outdated(spec: &ContainerSpec, found: &ContainerInspectResponse) -> bool {
+    let labels = found.config.as_ref().and_then(|config| config.labels.as_ref());
+    let of_ours = labels
+        .and_then(|labels| labels.get(labels::INSTANCE))
+        .is_some_and(|instance| instance == spec.instance.as_str());
+    let same = labels::same_spec(labels.and_then(|labels| labels.get(labels::SPEC)), spec);
+    match inspect::life_of(found) {
+        Life::Created | Life::Refused { .. } => of_ours && !same,
+        Life::Running { .. } | Life::Ended { .. } => false,
     }
 }
 

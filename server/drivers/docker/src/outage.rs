@@ -45,10 +45,13 @@ pub(crate) struct EngineNow {
     pub(crate) live_restore: bool,
 }
 
-/// A time in which the engine was down, between two moments of ours.
+/// A time in which the engine was down, between two moments of ours. What started in the new life
+/// was not ended by the end of the old one, however soon it ended: `born_ms` is when that life
+/// began, or when we met it where the engine does not tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Outage {
     from_ms: i64,
+    born_ms: i64,
     to_ms: i64,
 }
 
@@ -119,7 +122,8 @@ impl EngineLife {
                 (_, None) | (None, _) => was_lost && seen.now.is_some(),
             };
             if let (true, Some(from_ms), Some(to_ms)) = (moved, certain_ms, seen.now_ms()) {
-                seen.keep(Outage { from_ms, to_ms });
+                let born_ms = now.epoch_ms.unwrap_or(to_ms);
+                seen.keep(Outage { from_ms, born_ms, to_ms });
             }
             // The engine was started while nobody of ours was there to see it go down.
             if let (Some(from_ms), Some(epoch_ms)) = (seen.remembered_ms.take(), now.epoch_ms)
@@ -127,6 +131,7 @@ impl EngineLife {
             {
                 seen.keep(Outage {
                     from_ms,
+                    born_ms: epoch_ms,
                     to_ms: epoch_ms.saturating_add(limits::EPOCH_SLACK_MS),
                 });
             }
@@ -180,7 +185,7 @@ impl Seen {
 
     fn in_outage(&self, ended: &Ended) -> bool {
         self.outages.iter().any(|outage| {
-            ended.started_ms < outage.to_ms
+            ended.started_ms < outage.born_ms
                 && (outage.from_ms..=outage.to_ms).contains(&ended.ended_ms)
         })
     }
@@ -256,6 +261,17 @@ mod tests {
         assert!(!life.interrupted(&exit(0, 39_000), NEW), "answered for before");
         assert!(!life.interrupted(&exit(57, 39_000), NEW));
         assert!(!life.interrupted(&exit(0, 60_000), NEW), "after the return");
+    }
+
+    #[test]
+    fn what_started_in_the_new_life_is_its_own_however_soon_it_ends() {
+        let soon = Ended { code: 0, oom: false, started_ms: 50_200, ended_ms: 50_300 };
+        assert!(!watched().interrupted(&soon, NEW), "it ended before we met the new life");
+        let life = EngineLife::default();
+        life.remember(40_000);
+        life.settle(NEW, None);
+        assert!(!life.interrupted(&soon, NEW), "it ended while the engine was starting");
+        assert!(life.interrupted(&Ended { started_ms: 49_900, ..soon }, NEW));
     }
 
     #[test]

@@ -34,7 +34,19 @@ pub(crate) async fn send(
 
 /// Removes the container with its log and its unnamed volumes, running or not.
 pub(crate) async fn remove(client: &Client, handle: &Handle) -> Result<(), DriverError> {
-    let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+    remove_with(client, handle, true).await
+}
+
+/// Removes the container unless it runs; then nothing happens.
+pub(crate) async fn remove_unless_running(
+    client: &Client,
+    handle: &Handle,
+) -> Result<(), DriverError> {
+    remove_with(client, handle, false).await
+}
+
+async fn remove_with(client: &Client, handle: &Handle, force: bool) -> Result<(), DriverError> {
+    let options = RemoveContainerOptionsBuilder::default().force(force).v(true).build();
     let tried = format!("remove the container of {}", handle.key);
     let id = handle.id.clone();
     let removed = client
@@ -42,7 +54,8 @@ pub(crate) async fn remove(client: &Client, handle: &Handle) -> Result<(), Drive
         .await;
     match removed {
         Ok(()) => Ok(()),
-        // 409 is "removal is already in progress": somebody asked before us.
+        // 409 is "removal is already in progress": somebody asked before us; or, without force,
+        // that it runs.
         Err(error) if error.is_absent() || error.is_conflict() => Ok(()),
         Err(error) => Err(error.fault),
     }

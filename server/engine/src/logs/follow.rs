@@ -101,10 +101,10 @@ impl LogFollow {
         loop {
             // Marked as seen before looking: whatever comes after the look wakes the wait.
             let run = Arc::clone(&self.watch.run.borrow_and_update());
+            let mut openings = self.shared.logs.board.openings();
             if self.open.is_none() {
                 self.try_open(&run).await?;
             }
-            let mut openings = self.shared.logs.board.openings();
             let mut progress = self.progress();
             match self.look(&run, progress.as_mut()).await? {
                 Look::Batch(batch) => return Ok(FollowItem::Batch(batch)),
@@ -114,12 +114,12 @@ impl LogFollow {
             let more = async {
                 match progress.as_mut() {
                     // Closed: the log is whole, and the file says so at the next look.
-                    Some(progress) => drop(progress.changed().await),
-                    None => drop(openings.changed().await),
+                    Some(progress) => progress.changed().await.is_ok(),
+                    None => openings.changed().await.is_ok(),
                 }
             };
             tokio::select! {
-                () = more => {}
+                _grown = more => {}
                 changed = self.watch.run.changed() => if changed.is_err() {
                     self.owner_ended().await?;
                 },
@@ -147,7 +147,11 @@ impl LogFollow {
     ) -> Result<Look, Problem> {
         let Some(found) = self.found(run)? else { return Ok(self.nothing_yet(run)) };
         if let Some(summary @ LogSummary { state: LogState::None, .. }) = found.collected {
-            return Ok(Look::End(summary));
+            // Without a number the next attempt's log is as good, and may come.
+            let may_come = self.query.attempt.is_none()
+                && self.open.is_none()
+                && run.task(&self.query.task).is_some_and(|task| task.outcome().is_none());
+            return Ok(if may_come { Look::Wait } else { Look::End(summary) });
         }
         let Some(open) = &mut self.open else {
             // What is whole was there to be opened, unless it was removed.

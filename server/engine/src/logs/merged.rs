@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::blocking;
 use super::query::{LogQuery, removed};
 use crate::engine::{Engine, Shared};
-use crate::limits::FOLLOW_BYTES_MAX;
+use crate::limits::{FOLLOW_BYTES_MAX, MERGED_BYTES_MAX, MERGED_SHARE_BYTES_MIN};
 use crate::runs::RunWatch;
 
 /// A frame and whose it is.
@@ -185,6 +185,9 @@ impl RunLogFollow {
     /// Reads on in every log that has nothing waiting.
     async fn read(&mut self, run: &Run) -> Result<(), Problem> {
         let tags: Vec<Tag> = self.sources.keys().copied().collect();
+        // All of them together go into one message.
+        let n_open = self.sources.values().filter(|source| !source.over).count().max(1);
+        let bytes_max = (MERGED_BYTES_MAX / n_open).clamp(MERGED_SHARE_BYTES_MIN, FOLLOW_BYTES_MAX);
         for tag in tags {
             let live = self.progress(run, tag).and_then(|progress| *progress.borrow());
             let Some(source) = self.sources.get(&tag) else { continue };
@@ -202,7 +205,7 @@ impl RunLogFollow {
             };
             if source.position.file_offset() < upto.file_len {
                 let (reader, position) = (Arc::clone(&source.reader), source.position);
-                let read = move || reader.read_from(position, FOLLOW_BYTES_MAX, upto.file_len);
+                let read = move || reader.read_from(position, bytes_max, upto.file_len);
                 (source.waiting, source.position) = blocking(read).await?;
             } else {
                 source.over = upto.state != LogState::Open;

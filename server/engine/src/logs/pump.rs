@@ -48,6 +48,11 @@ impl Pump {
         Self { give_up, copied }
     }
 
+    /// Whether it copies no more, for whatever reason.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.copied.has_changed().is_err()
+    }
+
     /// The container has ended: waits until the pump has copied what there is. One that gets
     /// nothing for a while is ended; the rest is then read from where it stopped.
     pub(crate) async fn wait_for_the_end(mut self) {

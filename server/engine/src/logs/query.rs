@@ -67,7 +67,9 @@ impl Engine {
         if let Some(LogSummary { state: LogState::Removed, .. }) = found.collected {
             return Err(removed(&found.key));
         }
-        self.shared.wait_until_sealed(&found).await;
+        let Some(found) = self.shared.wait_until_collected(query, found).await? else {
+            return Ok(LogAnswer { attempt, summary: NOTHING, page: None });
+        };
         match self.shared.open_log(&found).await? {
             None if found.collected.is_some_and(|log| log.state != LogState::None) => {
                 Err(removed(&found.key))
@@ -143,17 +145,28 @@ impl Shared {
         .await
     }
 
-    /// Waits while an ended attempt's log is being closed; not for ever, since the engine may be away.
-    async fn wait_until_sealed(&self, found: &Found) {
+    /// Waits while an ended attempt's log is being closed, so that whoever saw the end finds the log
+    /// whole; not for ever, since the engine may be away.
+    async fn wait_until_collected(
+        &self,
+        query: &LogQuery,
+        found: Found,
+    ) -> Result<Option<Found>, Problem> {
         if !found.ended || found.collected.is_some() {
-            return;
+            return Ok(Some(found));
         }
-        let Some(mut progress) = self.logs.board.subscribe(&found.key) else { return };
-        let closed =
-            progress.wait_for(|progress| progress.is_some_and(|p| p.state != LogState::Open));
-        if tokio::time::timeout(SEAL_WAIT_MAX, closed).await.is_err() {
+        let number = found.key.attempt;
+        let mut run = self.dispatch.find(&query.run).await?.watch().run;
+        let collected = |run: &Arc<Run>| {
+            let attempt = run.task(&query.task).and_then(|task| task.attempt(number));
+            attempt.is_none_or(|attempt| attempt.collected.is_some())
+        };
+        let waited = tokio::time::timeout(SEAL_WAIT_MAX, run.wait_for(collected)).await.is_ok();
+        if !waited {
             tracing::debug!(attempt = %found.key, "a log is not closed yet; showing what there is");
         }
+        let now = Arc::clone(&run.borrow());
+        self.find_log(&now, &LogQuery { attempt: Some(number), ..query.clone() })
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) struct Rest<'a> {
 }
 
 /// Where the rest of a log is.
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Ending<'a> {
     /// In this container.
     ReadFrom(&'a Handle),
@@ -58,7 +59,6 @@ impl Rest<'_> {
         };
         let summary = self.seal(&mut writer, &end).await?;
         self.shared.logs.board.publish(self.key, writer.progress());
-        self.shared.logs.board.close(self.key);
         Ok(summary)
     }
 

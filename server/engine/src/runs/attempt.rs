@@ -195,7 +195,10 @@ impl Attempt {
             let nap = if stopping { STOPPING_LOOK_EVERY } else { INSPECT_EVERY };
             tokio::select! {
                 () = look.notified() => {}
-                _changed = self.want.changed() => {}
+                changed = self.want.changed() => if changed.is_err() {
+                    looks.forget(&self.key);
+                    return; // the owner is gone, and whoever owns the run next watches anew
+                },
                 () = tokio::time::sleep(nap) => {}
             }
         }
@@ -280,7 +283,7 @@ impl Attempt {
     }
 
     fn follow_log(&mut self, handle: &Handle) {
-        if self.pump.is_none() {
+        if self.pump.as_ref().is_none_or(Pump::has_ended) {
             let path = self.shared.logs.path(&self.key.uid, self.position, self.key.attempt);
             self.pump = Some(Pump::follow(&self.shared, &self.key, path, handle.clone()));
         }

@@ -8,6 +8,7 @@ use gofer_core::run::Fact;
 
 use super::attempt::Attempt;
 use crate::failpoint;
+use crate::limits::FULL_BACKOFF;
 use crate::logs::{Ending, Rest};
 
 impl Attempt {
@@ -42,13 +43,19 @@ impl Attempt {
             Some(handle) => Ending::ReadFrom(handle),
             None => Ending::EngineHasNone,
         };
-        match rest.store(ending).await {
-            Ok(summary) => summary,
-            Err(error) => {
-                tracing::error!(attempt = %self.key, %error, "the end of a log could not be stored");
-                LogSummary { state: LogState::Truncated, bytes: 0, lines: 0 }
+        let summary = loop {
+            match rest.store(ending).await {
+                Ok(summary) => break summary,
+                // The container keeps the rest: nothing but this log waits for room.
+                Err(error) if error.is_no_space() => tokio::time::sleep(FULL_BACKOFF).await,
+                Err(error) => {
+                    tracing::error!(attempt = %self.key, %error, "the end of a log could not be stored");
+                    break LogSummary { state: LogState::Truncated, bytes: 0, lines: 0 };
+                }
             }
-        }
+        };
+        self.shared.logs.board.close(&self.key);
+        summary
     }
 
     async fn remove(&self, handle: &Handle) {

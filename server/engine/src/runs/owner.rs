@@ -60,7 +60,7 @@ pub(crate) struct Owner {
 /// How an owner's loop goes on after a commit.
 enum Committed {
     Yes,
-    /// The run is not in the store any more: its pipeline was deleted.
+    /// The stored run is not this one any more.
     Gone,
     /// The server stops.
     Stopping,
@@ -112,10 +112,11 @@ impl Owner {
     /// The run needs no owner any more. Whoever still asks finds the inbox closed and looks the
     /// run up again.
     fn retire(self) {
-        self.shared
-            .dispatch
-            .tell_later(Message::Ended(self.run.spec.key.clone(), self.run.spec.uid.clone()));
-        self.shared.expiry.run_ended(&self.run.spec.key.pipeline);
+        let Self { shared, run, inbox, .. } = self;
+        drop(inbox); // before it is told of: whoever hears of the end finds the inbox closed
+        let key = &run.spec.key;
+        shared.dispatch.tell_later(Message::Ended(key.clone(), run.spec.uid.clone()));
+        shared.expiry.run_ended(&key.pipeline);
     }
 
     fn and_all_that_wait(&mut self, first: Input) -> Vec<Input> {
@@ -135,7 +136,8 @@ impl Owner {
         loop {
             match self.commit(&batch).await {
                 Ok(()) => break,
-                Err(problem) if problem.kind == Kind::NotFound => {
+                // The run was deleted, or another owner of it has gone on: this one knows nothing.
+                Err(problem) if matches!(problem.kind, Kind::NotFound | Kind::Conflict) => {
                     batch.answer(&Err(problem));
                     return Committed::Gone;
                 }
@@ -262,11 +264,11 @@ struct Batch {
     effects: Vec<Effect>,
     emitted: Vec<Entry>,
     facts: Vec<Fact>,
-    replies: Vec<Reply>,
+    replies: Vec<(Reply, Result<(), Problem>)>,
 }
 
 impl Batch {
-    /// Steps through the inputs. Requests that the state does not allow are answered here.
+    /// Steps through the inputs.
     fn decide(run: &Run, inputs: Vec<Input>, now: gofer_core::time::Timestamp) -> Self {
         let mut batch = Self {
             next: run.clone(),
@@ -284,8 +286,9 @@ impl Batch {
                     }
                 }
                 Input::Request(request, reply) => match batch.step(Event::Request(request), now) {
-                    Ok(()) => batch.replies.push(reply),
-                    Err(rejected) => answer(reply, Err(problem_of(&rejected))),
+                    Ok(()) => batch.replies.push((reply, Ok(()))),
+                    // Not answered yet: it rests on facts of this batch, which are not on disk.
+                    Err(rejected) => batch.replies.push((reply, Err(problem_of(&rejected)))),
                 },
             }
         }
@@ -312,9 +315,10 @@ impl Batch {
         Self::decide(run, facts.into_iter().map(Input::Fact).collect(), now)
     }
 
-    fn answer(self, result: &Result<(), Problem>) {
-        for reply in self.replies {
-            answer(reply, result.clone());
+    /// Answers every request: its own result where the batch was committed, else why it was not.
+    fn answer(self, committed: &Result<(), Problem>) {
+        for (reply, own) in self.replies {
+            answer(reply, committed.clone().and(own));
         }
     }
 }

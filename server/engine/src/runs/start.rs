@@ -42,6 +42,10 @@ impl Attempt {
     pub(super) async fn start_again(&mut self) -> Life {
         match self.inspect().await {
             Observed::Absent => self.start().await,
+            // It never ran: a refusal, not an exit. Asking again tells which.
+            Observed::Exited { exit, .. } if exit.started_ms.is_none() => {
+                self.start_container().await
+            }
             Observed::Created(_) | Observed::Running { .. } | Observed::Exited { .. } => {
                 Life::MayRun
             }
