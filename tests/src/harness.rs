@@ -271,7 +271,7 @@ impl Drop for Binary {
 pub fn gofer_binary() -> Result<PathBuf> {
     let mut dir = std::env::current_exe()?;
     dir.pop();
-    if dir.ends_with("deps") {
+    if dir.ends_with("deps") || dir.ends_with("examples") {
         dir.pop();
     }
     let binary = dir.join("gofer");

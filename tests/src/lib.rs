@@ -16,4 +16,5 @@ pub mod harness;
 pub mod house;
 pub mod images;
 pub mod registry;
+pub mod stage;
 pub mod world;

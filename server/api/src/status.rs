@@ -153,7 +153,7 @@ mod tests {
     fn a_status_stays_small_however_much_is_wrong() {
         let mut problem = Problem::new(Kind::Invalid, "INVALID_PIPELINE", "x".repeat(100_000));
         for _ in 0..2_000 {
-            problem.violations.push(gofer_core::problem::Violation {
+            problem.violations.push(Violation {
                 field: "f".repeat(5_000),
                 code: "G0101".to_owned(),
                 rule: "ü".repeat(5_000),

@@ -76,17 +76,25 @@ async fn a_retry_that_works_makes_a_success() {
     house.ends(&run, RunStatus::Successful).await;
 }
 
-/// Lets the engine do harm to each of the first `n_times` attempts while it runs.
+/// Lets the engine do harm to each of the first `n_times` attempts while it runs. All of it within
+/// the time in which the server would find out by a regular look alone.
 async fn harm(house: &House, run: &RunRef, n_times: u32, act: impl Fn(&House, &Run, u32)) {
-    for number in 1..=n_times {
-        let runs = |run: &Run| {
-            let work = task_of(run, "work");
-            work.state == TaskRunState::Running && last_attempt(work).number == number
-        };
-        let now = house.wait(run, "running again", runs).await;
-        act(house, &now, number);
-    }
+    let harming = async {
+        for number in 1..=n_times {
+            let runs = |run: &Run| {
+                let work = task_of(run, "work");
+                work.state == TaskRunState::Running && last_attempt(work).number == number
+            };
+            let now = house.wait(run, "running again", runs).await;
+            act(house, &now, number);
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(18), harming).await;
+    in_time.expect("the server looks at once when its engine is back");
 }
+
+/// What an engine does to an attempt.
+type Harm = fn(&House, &Run, u32);
 
 fn engine_restarts(house: &House, _run: &Run, _number: u32) {
     house.fake.restart();
@@ -99,7 +107,7 @@ fn container_vanishes(house: &House, run: &Run, number: u32) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_engines_failures_have_a_budget_of_their_own() {
-    let harms: [(&str, fn(&House, &Run, u32)); 2] =
+    let harms: [(&str, Harm); 2] =
         [("restarted", engine_restarts), ("vanished", container_vanishes)];
     for (id, act) in harms {
         let house = House::up().await;

@@ -9,7 +9,7 @@ use gofer_tests::fake::Program;
 
 use super::support::{Dice, House, NAMESPACE, declared, deploy, origin, simple, start, until};
 
-const N_CALLS: u64 = 300;
+const N_CALLS: u64 = 200;
 
 /// Makes one call of a random kind.
 async fn call(client: Client, pipeline: PipelineRef, what: u64, number: u64) {

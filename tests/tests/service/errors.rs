@@ -21,7 +21,6 @@ use tonic::{Code, Status};
 use super::spy::Spy;
 use super::support::{
     House, NAMESPACE, declared, deploy, key_of, origin, pipeline, read_log, simple, start, task,
-    until,
 };
 use super::wire;
 
@@ -248,16 +247,23 @@ impl Small {
         Some(Self { folder })
     }
 
-    /// Writes until there is no room.
-    fn fill(&self) -> PathBuf {
-        let path = self.folder.path().join("ballast");
-        let mut n_bytes = 1 << 20;
+    fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Takes all room but so many bytes.
+    fn fill_but(&self, n_bytes_left: u64) -> PathBuf {
+        let path = self.folder.path().join(format!("ballast-{n_bytes_left}"));
         let mut ballast = std::fs::File::create(&path).unwrap();
-        while n_bytes > 0 {
-            let written = std::io::Write::write_all(&mut ballast, &vec![1; n_bytes]);
-            n_bytes = if written.is_ok() { n_bytes } else { n_bytes / 2 };
+        loop {
+            let now = rustix::fs::statvfs(self.folder.path()).unwrap();
+            let n_bytes = (now.f_bavail * now.f_frsize).saturating_sub(n_bytes_left);
+            if n_bytes == 0 {
+                return path;
+            }
+            let piece = vec![1; usize::try_from(n_bytes.min(1 << 20)).unwrap()];
+            std::io::Write::write_all(&mut ballast, &piece).unwrap();
         }
-        path
     }
 }
 
@@ -268,50 +274,55 @@ impl Drop for Small {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn full_refuses_new_runs_finishes_old_ones_and_recovers_by_itself() {
-    let Some(small) = Small::mount("16m") else { return };
+/// A house whose data lies on a small file system.
+async fn small_house(small: &Small) -> House {
     let fake = FakeEngine::new();
     let spy = Spy::new(&fake);
-    let data_dir = small.folder.path().join("data");
+    let data_dir = small.data_dir();
     std::fs::create_dir(&data_dir).unwrap();
-    let place = data_dir.clone();
-    let change = move |config: &mut gofer_server::Config| config.data_dir = place;
+    let change = |config: &mut gofer_server::Config| config.data_dir = data_dir.clone();
     let server = InProcess::start_with(std::sync::Arc::new(spy.clone()), change).await.unwrap();
     let client = client_of(&data_dir).unwrap();
     let id = NAMESPACE.to_owned();
     client.create_namespace(NewNamespace { id, ..NewNamespace::default() }).await.unwrap();
-    let mut house = House { server, fake, spy, client };
-    house.fake.program("held", Program::forever());
-    let held = house.start_new(simple("held", "held")).await;
-    let held_now = house.wait_running(&held, "work").await;
-    house.client.disable_pipeline(&held.pipeline).await.unwrap();
-    house.client.enable_pipeline(&held.pipeline).await.unwrap();
-    let ballast = small.fill();
-    let refused = async || house.client.start_run(start(&held.pipeline)).await.err();
-    let error = until("a start was refused", refused).await;
-    assert_eq!((error.kind, error.reason.as_str()), (ErrorKind::Full, "DISK_FULL"), "{error:?}");
-    assert!(error.retry_after_ms.is_some() && error.next.is_some(), "{error:?}");
+    House { server, fake, spy, client }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn full_refuses_new_runs_finishes_old_ones_and_recovers_by_itself() {
+    let Some(small) = Small::mount("48m") else { return };
+    let mut house = small_house(&small).await;
+    house.fake.program("held", Program::forever().out("words\n"));
+    let pipeline = house.deploy(simple("held", "held")).await;
+    let (first, second) = (house.start(&pipeline).await, house.start(&pipeline).await);
+    let first_now = house.wait_running(&first, "work").await;
+    let second_now = house.wait_running(&second, "work").await;
+    let nearly = small.fill_but(8 * 1024 * 1024);
     let request = pb::StartRunRequest {
         namespace_id: NAMESPACE.into(),
         pipeline_id: "held".into(),
         ..Default::default()
     };
-    let status = RunServiceClient::new(wire::channel(&data_dir).await).start_run(request).await;
-    assert_eq!(status.unwrap_err().code(), Code::ResourceExhausted);
+    let mut wire = RunServiceClient::new(wire::channel(&small.data_dir()).await);
+    let status = wire.start_run(request).await.unwrap_err();
+    let error = house.client.start_run(start(&pipeline)).await.unwrap_err();
+    check((Code::ResourceExhausted, ErrorKind::Full, "DISK_FULL"), &status, &error);
+    assert!(error.retry_after_ms.is_some() && error.next.is_some(), "{error:?}");
+    house.fake.finish(&key_of(&first_now, "work", 1), 0);
+    house.ends(&first, RunStatus::Successful).await;
+    assert_eq!(house.log_bytes(&first, "work").await, b"words\n");
+    let wholly = small.fill_but(0);
+    house.fake.finish(&key_of(&second_now, "work", 1), 0);
+    let error = house.client.start_run(start(&pipeline)).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Full, "{error:?}");
+    house.run(&second).await; // reading goes on
+    std::fs::remove_file(wholly).unwrap();
+    std::fs::remove_file(nearly).unwrap();
+    house.ends(&second, RunStatus::Successful).await;
     house.fake.program("held", Program::exit(0));
-    house.fake.finish(&key_of(&held_now, "work", 1), 0);
-    house.run(&held).await; // reading goes on
-    std::fs::remove_file(ballast).unwrap();
-    house.ends(&held, RunStatus::Successful).await;
-    let next = house.start(&held.pipeline).await;
-    house.ends(&next, RunStatus::Successful).await;
-    for run in house.runs(&held.pipeline).await {
-        if run.id != held.run && run.id != next.run {
-            house.client.cancel_run(&run.reference(), gofer_client::Cancel::default()).await.ok();
-        }
-        house.complete(&run.reference()).await;
-    }
+    let third = house.start(&pipeline).await;
+    assert_eq!(third.run, 3, "refused starts took no number");
+    house.ends(&third, RunStatus::Successful).await;
     house.nothing_is_left().await;
     house.server.down().await;
 }

@@ -68,6 +68,20 @@ async fn bytes_come_back_exactly_with_their_streams() {
     assert!(offsets.windows(2).all(|pair| pair[0] < pair[1]), "{offsets:?}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_waited_for_a_run_finds_its_log_whole() {
+    let house = House::up().await;
+    house.fake.program("brief", Program::exit(0).out("one\n").err("two\n"));
+    let pipeline = house.deploy(simple("brief", "brief")).await;
+    house.fake.set_delay(Duration::from_millis(60)); // so that collecting takes its time
+    for _ in 0..3 {
+        let run = house.start(&pipeline).await;
+        house.ends(&run, RunStatus::Successful).await;
+        let page = house.client.read_log(&read_log(&run, "work", LogStart::First)).await.unwrap();
+        assert_eq!((page.state, page.sealed, page.total_lines), (LogState::Sealed, true, 2));
+    }
+}
+
 /// What a log says that will never have a line.
 async fn check_none(house: &House, run: &RunRef, task: &str) {
     let page = house.client.read_log(&read_log(run, task, LogStart::First)).await.unwrap();
@@ -163,12 +177,13 @@ async fn logs_expire_after_so_many_later_runs() {
     }
     let expired = async || {
         let read =
-            house.client.read_log(&read_log(&pipeline.run(2), "work", LogStart::First)).await;
+            house.client.read_log(&read_log(&pipeline.run(3), "work", LogStart::First)).await;
         read.is_err().then_some(())
     };
-    until("the log of run 2 had expired", expired).await;
+    until("the log of run 3 had expired", expired).await;
     check_removed(&house, &pipeline.run(1)).await;
     check_removed(&house, &pipeline.run(2)).await;
+    check_removed(&house, &pipeline.run(3)).await;
     for kept in [pipeline.run(4), pipeline.run(5), other] {
         assert_eq!(house.log_bytes(&kept, "work").await, b"words\n", "{kept}");
     }

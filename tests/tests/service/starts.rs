@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use gofer_client::model::{EventKind, RunState, RunStatus, TaskRunState, Waiting};
-use gofer_client::{ErrorKind, Mode, StartRun};
+use gofer_client::{Cancel, ErrorKind, Mode, StartRun};
+use gofer_proto::sdk::v1 as sdk;
 use gofer_tests::fake::Program;
 
 use super::support::{House, NAMESPACE, key_of, one_at_once, simple, start, task_of};
@@ -56,12 +57,32 @@ async fn a_limit_of_one_runs_two_hundred_one_after_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn runs_that_are_started_at_once_get_their_slots_by_number() {
+    let house = House::up().await;
+    house.fake.program("held", Program::forever());
+    for round in 0..12 {
+        let id = format!("round{round}");
+        let limited = sdk::Pipeline { parallelism: Some(3), ..simple(&id, "held") };
+        let pipeline = house.deploy(limited).await;
+        join_all((0..12).map(|_| house.client.start_run(start(&pipeline)))).await;
+        for id in 1..=3 {
+            house.wait_running(&pipeline.run(id), "work").await;
+        }
+        let fourth = house.run(&pipeline.run(4)).await;
+        assert_eq!(fourth.waiting, Some(Waiting::Slot { position: 1, limit: 3 }), "{id}");
+        let force = Cancel { force: true, ..Cancel::default() };
+        assert_eq!(house.client.cancel_all_runs(&pipeline, force).await.unwrap().len(), 12);
+    }
+    house.nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_smaller_limit_of_pipeline_and_server_holds() {
     let house = House::up_with(|config| config.engine.run_parallelism_limit = 2).await;
     house.fake.program("held", Program::exit(0).wait(Duration::from_millis(30)));
     for (id, own, want) in [("unset", None, 2), ("larger", Some(9), 2)] {
         let pipeline = super::support::pipeline(id, simple(id, "held").tasks);
-        let pipeline = gofer_proto::sdk::v1::Pipeline { parallelism: own, ..pipeline };
+        let pipeline = sdk::Pipeline { parallelism: own, ..pipeline };
         let pipeline = house.deploy(pipeline).await;
         join_all((0..8).map(|_| house.client.start_run(start(&pipeline)))).await;
         for id in 1..=8 {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gofer_client::model::{
-    Attempt, Event, EventKind, Origin, OriginKind, PageRequest, PipelineRef, Run, RunRef, RunState,
-    RunStatus, TaskRun,
+    Attempt, Event, EventKind, LogState, Origin, OriginKind, PageRequest, PipelineRef, Run, RunRef,
+    RunState, RunStatus, TaskRun,
 };
 use gofer_client::program::{self, Declared};
 use gofer_client::{Client, Deploy, EventQuery, LogStart, Mode, NewNamespace, ReadLog, StartRun};
@@ -113,6 +113,16 @@ impl House {
         let run = self.complete(run).await;
         assert_eq!(run.status, Some(status), "{run:#?}");
         run
+    }
+
+    /// Waits until a run has ended and its logs are whole: from then on nothing of it changes.
+    pub(crate) async fn settles(&self, run: &RunRef) -> Run {
+        let open = |attempt: &Attempt| attempt.log.is_some_and(|log| log.state == LogState::Open);
+        let is_settled = |run: &Run| {
+            let mut attempts = run.task_runs.iter().flat_map(|task| &task.attempts);
+            run.state == RunState::Complete && !attempts.any(open)
+        };
+        self.wait(run, "settled", is_settled).await
     }
 
     /// Waits until the engine holds no container, and checks that no attempt was started twice.

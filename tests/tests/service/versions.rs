@@ -105,7 +105,7 @@ async fn old_versions_go_and_runs_keep_what_they_ran() {
     let mut house = House::up_with(|config| config.engine.pipeline_version_limit = 3).await;
     let pipeline = house.deploy(simple("pruned", "image1")).await;
     let run = house.start(&pipeline).await;
-    let before = house.ends(&run, RunStatus::Successful).await;
+    let before = house.settles(&run).await;
     for n in 2..=7 {
         house.deploy(simple("pruned", &format!("image{n}"))).await;
     }

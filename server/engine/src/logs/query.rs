@@ -145,8 +145,8 @@ impl Shared {
         .await
     }
 
-    /// Waits while an ended attempt's log is being closed, so that whoever saw the end finds the log
-    /// whole; not for ever, since the engine may be away.
+    /// Where the attempt has ended, the same log once it is whole: waits for that, though not for
+    /// ever, since the engine may be away. None where the attempt is gone meanwhile.
     async fn wait_until_collected(
         &self,
         query: &LogQuery,
@@ -155,18 +155,19 @@ impl Shared {
         if !found.ended || found.collected.is_some() {
             return Ok(Some(found));
         }
-        let number = found.key.attempt;
-        let mut run = self.dispatch.find(&query.run).await?.watch().run;
-        let collected = |run: &Arc<Run>| {
-            let attempt = run.task(&query.task).and_then(|task| task.attempt(number));
+        let mut state = self.dispatch.find(&query.run).await?.watch().run;
+        let key = &found.key;
+        let is_collected = |run: &Arc<Run>| {
+            let attempt = run.task(&key.task).and_then(|task| task.attempt(key.attempt));
             attempt.is_none_or(|attempt| attempt.collected.is_some())
         };
-        let waited = tokio::time::timeout(SEAL_WAIT_MAX, run.wait_for(collected)).await.is_ok();
-        if !waited {
-            tracing::debug!(attempt = %found.key, "a log is not closed yet; showing what there is");
+        let whole = tokio::time::timeout(SEAL_WAIT_MAX, state.wait_for(is_collected)).await;
+        if whole.is_err() {
+            tracing::debug!(attempt = %key, "a log is not closed yet; showing what there is");
         }
-        let now = Arc::clone(&run.borrow());
-        self.find_log(&now, &LogQuery { attempt: Some(number), ..query.clone() })
+        drop(whole);
+        let run = Arc::clone(&state.borrow());
+        self.find_log(&run, &LogQuery { attempt: Some(key.attempt), ..query.clone() })
     }
 }
 

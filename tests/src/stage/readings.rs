@@ -1,0 +1,69 @@
+//! A stored log as bytes, stream by stream: the order between the two is the engine's to choose.
+
+use anyhow::{Result, ensure};
+use gofer_client::model::{LogState, LogStream, TaskRunRef};
+use gofer_client::{Client, LogStart, ReadLog};
+
+/// What an attempt wrote.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Streams {
+    /// To standard output.
+    pub out: Vec<u8>,
+    /// To standard error.
+    pub err: Vec<u8>,
+}
+
+/// Reads the whole log of an attempt, page by page.
+///
+/// # Errors
+/// Where the server refuses, or the pages do not fit together.
+pub async fn read(
+    client: &Client,
+    task_run: &TaskRunRef,
+    attempt: u32,
+) -> Result<(Streams, LogState)> {
+    let (mut streams, mut line, mut n_bytes) = (Streams::default(), 0, 0);
+    loop {
+        let read = ReadLog {
+            task_run: task_run.clone(),
+            attempt: Some(attempt),
+            start: LogStart::Line(line),
+            max_lines: None,
+        };
+        let page = client.read_log(&read).await?;
+        for frame in &page.frames {
+            let stream = match frame.stream {
+                LogStream::Stdout => &mut streams.out,
+                LogStream::Stderr => &mut streams.err,
+                LogStream::Unknown => anyhow::bail!("a frame of no stream: {frame:?}"),
+            };
+            stream.extend_from_slice(&frame.data);
+            n_bytes += frame.data.len();
+        }
+        if page.next_line >= page.total_lines {
+            ensure!(n_bytes as u64 == page.total_bytes, "{n_bytes} of {} bytes", page.total_bytes);
+            return Ok((streams, page.state));
+        }
+        ensure!(page.next_line > line, "a page that leads nowhere: {task_run}, line {line}");
+        line = page.next_line;
+    }
+}
+
+/// Says where two texts part.
+#[must_use]
+pub fn difference(got: &[u8], want: &[u8]) -> Option<String> {
+    if got == want {
+        return None;
+    }
+    let same = got.iter().zip(want).take_while(|(a, b)| a == b).count();
+    let shown = |bytes: &[u8]| {
+        let from = same.saturating_sub(20).min(bytes.len());
+        String::from_utf8_lossy(&bytes[from..bytes.len().min(same + 60)]).into_owned()
+    };
+    let (n_got, n_want) = (got.len(), want.len());
+    Some(format!(
+        "{n_got} bytes for {n_want}, the same up to {same}: got {:?}, wanted {:?}",
+        shown(got),
+        shown(want)
+    ))
+}

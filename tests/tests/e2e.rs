@@ -1,0 +1,14 @@
+//! The promises as a user has them: the real `gofer`, killed where it hurts most, on a real Docker
+//! engine. One module for each promise. They need the binary (`cargo build -p gofer`), an engine,
+//! busybox-static and docker-registry.
+
+mod e2e {
+    mod commands;
+    mod detaching;
+    mod ends;
+    mod failpoints;
+    mod inside;
+    mod needs;
+    mod random_kills;
+    mod registries;
+}
