@@ -11,6 +11,7 @@ use gofer_store::Progress;
 
 use crate::engine::{Engine, Shared};
 use crate::failpoint;
+use crate::limits::DELETE_AGAIN_AFTER;
 use crate::tasks::TaskKind;
 
 impl Engine {
@@ -91,16 +92,40 @@ async fn finish_namespace(
     }
     loop {
         let (gone, now) = (id.clone(), shared.clock.now());
-        let progress = shared.writer.call(move |tx| tx.finish_delete_namespace(&gone, now)).await?;
-        if progress == Progress::Done {
-            break;
+        match shared.writer.call(move |tx| tx.finish_delete_namespace(&gone, now)).await {
+            Ok(Progress::More) => {}
+            Ok(Progress::Done) => break,
+            Err(problem) => wait_out(shared, problem).await?,
         }
     }
     shared.feed.grew();
     Ok(())
 }
 
+/// Deletes what a pipeline holds, however often a full disk or a busy store gets in the way: a
+/// deletion that was begun is hidden from everybody, so nobody else would go on with it.
 async fn finish_pipeline(shared: &Arc<Shared>, key: PipelineKey) -> Result<(), Problem> {
+    loop {
+        match try_to_finish(shared, key.clone()).await {
+            Ok(()) => return Ok(()),
+            Err(problem) => wait_out(shared, problem).await?,
+        }
+    }
+}
+
+/// Waits before another try; gives the problem back where none would help.
+async fn wait_out(shared: &Arc<Shared>, problem: Problem) -> Result<(), Problem> {
+    let passes =
+        matches!(problem.kind, Kind::Full | Kind::Internal | Kind::Unavailable | Kind::Conflict);
+    if !passes || shared.tasks.stop().is_cancelled() {
+        return Err(problem);
+    }
+    tracing::warn!(%problem, "a deletion is held up; trying again");
+    tokio::time::sleep(DELETE_AGAIN_AFTER).await;
+    Ok(())
+}
+
+async fn try_to_finish(shared: &Arc<Shared>, key: PipelineKey) -> Result<(), Problem> {
     let by = Actor { kind: ActorKind::System, name: "gofer".to_owned() };
     shared.cancel_all(&key, Force::Kill, &by, "the pipeline is being deleted").await?;
     failpoint::hit("deletion.runs_cancelled");

@@ -30,6 +30,8 @@ pub(crate) const ENGINE_BACKOFF_MAX: Duration = Duration::from_secs(5);
 pub(crate) const INSPECT_EVERY: Duration = Duration::from_secs(20);
 /// Wait between tries to write when the disk is full.
 pub(crate) const FULL_BACKOFF: Duration = Duration::from_millis(500);
+/// Wait before a deletion that was held up is gone on with.
+pub(crate) const DELETE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Tries to store the rest of a log on a full disk before it is marked as truncated.
 pub(crate) const LOG_TRIES_MAX: u32 = 20;
 /// After the exit, a followed log that gives nothing for this long is read to its end instead.

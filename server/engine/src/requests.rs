@@ -100,7 +100,9 @@ impl Engine {
     }
 
     async fn start_order(&self, order: StartRun) -> Result<Started, Problem> {
-        self.shared.check_room()?;
+        if let Err(full) = self.shared.check_room() {
+            return self.started_before(order).await?.ok_or(full);
+        }
         let shared = Arc::clone(&self.shared);
         self.detached("start run", async move {
             failpoint::hit("start_run.before_commit");
@@ -121,6 +123,16 @@ impl Engine {
             Ok(started)
         })
         .await
+    }
+
+    /// The run of an earlier order with the same idempotency key: a repeat needs no room.
+    async fn started_before(&self, order: StartRun) -> Result<Option<Started>, Problem> {
+        if order.idempotency_key.is_none() {
+            return Ok(None);
+        }
+        let now = self.shared.clock.now();
+        let known = self.shared.writer.rehearse(move |tx| tx.start_run(&order, now)).await?;
+        Ok(known.existing.then_some(known))
     }
 
     /// Cancels a run or a task run. Asking twice is fine; a second ask may add force.
