@@ -248,6 +248,10 @@ pub(crate) fn decode_record(log_id: u64, number: u64, bytes: &[u8]) -> Option<Re
     let open_stdout = Some(from.u64()?).filter(|line| *line != NO_LINE);
     let open_stderr = Some(from.u64()?).filter(|line| *line != NO_LINE);
     let place = Place { file_offset, lines, frames, bytes: n_payload, open_stdout, open_stderr };
+    // Recovery cuts the data where a record says; the header must stay whatever a record says.
+    if file_offset < HEADER_BYTES as u64 {
+        return None;
+    }
     Some(Record { place, latest_ns: from.i64()?, gap_earliest_ns: from.i64()? })
 }
 
@@ -291,5 +295,24 @@ impl Decode<'_> {
 
     fn i64(&mut self) -> Option<i64> {
         self.array().map(i64::from_le_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_points_into_the_header_is_none() {
+        let decoded = |file_offset| {
+            let place = Place { file_offset, ..Place::ORIGIN };
+            let record = Record { place, latest_ns: 1, gap_earliest_ns: 1 };
+            let mut bytes = Vec::new();
+            encode_record(&mut bytes, 7, 0, &record);
+            decode_record(7, 0, &bytes)
+        };
+        assert!(decoded(HEADER_BYTES as u64).is_some());
+        assert!(decoded(HEADER_BYTES as u64 - 1).is_none());
+        assert!(decoded(0).is_none());
     }
 }

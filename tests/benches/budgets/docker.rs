@@ -27,7 +27,7 @@ pub(crate) async fn measure(size: Size, report: &mut Report) -> Result<()> {
 
 async fn one_task(scene: &Scene, raw: &RawDocker, size: Size, report: &mut Report) -> Result<()> {
     let pipeline = scene.deploy("single", vec![busybox("work", TRUE)]).await?;
-    let (mut gofer, mut bare) = (Times::default(), Times::default());
+    let (mut gofer, mut bare, mut added) = (Times::default(), Times::default(), Times::default());
     for n in 0..=size.of(50) {
         let begun = Instant::now();
         scene.run(&pipeline).await?;
@@ -38,9 +38,9 @@ async fn one_task(scene: &Scene, raw: &RawDocker, size: Size, report: &mut Repor
         if n > 0 {
             gofer.push(took);
             bare.push(cycle.took);
+            added.push_ms((took.as_secs_f64() - cycle.took.as_secs_f64()) * 1000.0);
         }
     }
-    let added = gofer.p50() - bare.p50();
     report.row(Row {
         what: "one task on Docker: StartRun called → run complete seen",
         measured: gofer.to_string(),
@@ -50,9 +50,9 @@ async fn one_task(scene: &Scene, raw: &RawDocker, size: Size, report: &mut Repor
     });
     report.row(Row {
         what: "added by Gofer to one task on Docker",
-        measured: format!("{added:.2} ms (difference of the p50)"),
+        measured: format!("{added} (each less the cycle after it)"),
         budget: "p50 ≤ 15 ms",
-        met: Some(added <= 15.0),
+        met: Some(added.p50() <= 15.0),
         ..Row::default()
     });
     Ok(())

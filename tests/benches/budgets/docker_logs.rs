@@ -40,7 +40,7 @@ pub(crate) async fn measure(size: Size, report: &mut Report) -> Result<()> {
     report.row(Row {
         what: "log lines of one task, sustained to a follower (Docker)",
         measured: gofer.to_string(),
-        reference: format!("raw log call, following: {bare}"),
+        reference: format!("raw log call after the end: {bare}"),
         ratio: Some(gofer.per_s() / bare.per_s()),
         ..Row::default()
     });

@@ -78,14 +78,13 @@ impl RawDocker {
         Ok(Ended { id, took: begun.elapsed() })
     }
 
-    /// Create, start, and read the log to its end as it grows; gives the frames, and the time from
-    /// the start on.
+    /// Reads the whole log of an ended container; gives the frames and the time. Following it while
+    /// it grows is no reference: at the end of the container the engine leaves the rest out.
     pub(crate) async fn read_log(&self, command: &[&str]) -> Result<(usize, Duration)> {
-        let id = self.create(command).await?;
+        let id = self.cycle(command).await?.id;
         let begun = Instant::now();
-        self.start(&id).await?;
         let options = LogsOptionsBuilder::default()
-            .follow(true)
+            .follow(false)
             .stdout(true)
             .stderr(true)
             .timestamps(true)

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use gofer_client::model::{Origin, OriginKind, PipelineRef, RunRef, RunState};
+use gofer_client::model::{Origin, OriginKind, PipelineRef, RunRef, RunState, RunStatus};
 use gofer_client::watch::RunUpdate;
 use gofer_client::{Client, Deploy, Mode, NewNamespace, RunQuery, StartRun, program};
 use gofer_core::ids::RunUid;
+use gofer_core::ports::Clock as _;
 use gofer_core::ports::driver::Driver;
 use gofer_driver_docker::{DockerDriver, DockerSettings};
 use gofer_proto::sdk::v1 as sdk;
 use gofer_server::{Config, Running};
+use gofer_store::Store;
 use gofer_tests::fake::{FakeDriver, FakeEngine};
 use gofer_tests::harness;
 use prost::Message as _;
@@ -44,19 +46,23 @@ pub(crate) struct Scene {
 impl Scene {
     /// A server on a fake engine.
     pub(crate) async fn fake(fake: &FakeEngine) -> Result<Self> {
-        Self::on(FakeDriver::port(fake.clone())).await
+        Self::on(tempfile::tempdir()?, FakeDriver::port(fake.clone())).await
     }
 
     /// A server on the machine's Docker.
     pub(crate) async fn docker() -> Result<Self> {
-        let settings = DockerSettings::from_env(RunUid::parse(&"0".repeat(26))?);
+        let dir = tempfile::tempdir()?;
+        // A Docker driver serves one instance, so the store gets its identity first.
+        let now = gofer_engine::SystemClock.now();
+        let instance = RunUid::parse(&format!("{:016}{:010}", now.as_ms(), std::process::id()))?;
+        drop(Store::open(dir.path(), &instance, now)?);
+        let settings = DockerSettings::from_env(instance);
         let driver = DockerDriver::connect(settings).await.context("reach Docker")?;
         gofer_tests::images::busybox().await?;
-        Self::on(Arc::new(driver)).await
+        Self::on(dir, Arc::new(driver)).await
     }
 
-    async fn on(driver: Arc<dyn Driver>) -> Result<Self> {
-        let dir = tempfile::tempdir()?;
+    async fn on(dir: TempDir, driver: Arc<dyn Driver>) -> Result<Self> {
         let config = config(dir.path())?;
         let driver = Timed::new(driver);
         let running = start(&config, &driver).await?;
@@ -103,12 +109,15 @@ impl Scene {
         Ok(run)
     }
 
-    /// Waits for the end of a run.
+    /// Waits for the end of a run, which must be a success: a run that fails is quick.
     pub(crate) async fn ended(&self, run: &RunRef) -> Result<()> {
         let mut watch = self.client.watch_run(run.clone());
         while let Some(update) = watch.next().await {
             if matches!(update?, RunUpdate::Complete) {
-                return Ok(());
+                return match watch.run() {
+                    Some(run) if run.status == Some(RunStatus::Successful) => Ok(()),
+                    other => bail!("run {run} was no success: {other:#?}"),
+                };
             }
         }
         bail!("the watch of run {run} ended early")
@@ -163,7 +172,7 @@ pub(crate) async fn deploy(client: &Client, pipeline: sdk::Pipeline) -> Result<P
     Ok(reference)
 }
 
-/// Waits until all runs of a pipeline have ended.
+/// Waits until all runs of a pipeline have ended, each with success.
 pub(crate) async fn all_ended(client: &Client, pipeline: &PipelineRef) -> Result<()> {
     let query = RunQuery {
         namespace: pipeline.namespace.clone(),
@@ -171,7 +180,13 @@ pub(crate) async fn all_ended(client: &Client, pipeline: &PipelineRef) -> Result
         states: vec![RunState::Pending, RunState::Running],
         ..RunQuery::default()
     };
-    until(async || Ok(client.runs(&query).await?.total == 0)).await
+    until(async || Ok(client.runs(&query).await?.total == 0)).await?;
+    let failed = vec![RunStatus::Failed, RunStatus::Cancelled];
+    let query = RunQuery { states: Vec::new(), statuses: failed, ..query };
+    match client.runs(&query).await?.total {
+        0 => Ok(()),
+        n => bail!("{n} runs were no success"),
+    }
 }
 
 /// Waits for a level, with a deadline.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use gofer_client::model::Run;
+use gofer_client::model::{Run, RunRef};
 use gofer_tests::docker_engine::DockerEngine;
 use gofer_tests::stage::chaos::Dice;
 use gofer_tests::stage::dag::{Dag, Ordeal};
@@ -18,17 +18,28 @@ use tokio::time::Instant;
 enum Way {
     Stopped,
     Killed,
+    /// Just after it made a container, so that the kill falls into a start.
+    KilledInAStart,
     KilledWithTheServer,
     StoppedWhileTheServerIsAway,
 }
 
-const WAYS: [Way; 4] =
-    [Way::Stopped, Way::Killed, Way::KilledWithTheServer, Way::StoppedWhileTheServerIsAway];
+const WAYS: [Way; 5] = [
+    Way::Stopped,
+    Way::Killed,
+    Way::KilledInAStart,
+    Way::KilledWithTheServer,
+    Way::StoppedWhileTheServerIsAway,
+];
 
 /// The graph runs for about this long.
 const DAG_MS: u64 = 12_000;
 /// The longest that the engine is away.
 const AWAY_MS_MAX: u64 = 2_000;
+/// A start takes about this long.
+const START_MS: u64 = 300;
+/// The longest that the next start is waited for; a run near its end has none.
+const NEXT_START: Duration = Duration::from_secs(3);
 
 /// What one way came to.
 #[derive(Debug, Default)]
@@ -86,6 +97,11 @@ impl World {
         match way {
             Way::Stopped => self.engine.stop().await?,
             Way::Killed => self.engine.kill9().await?,
+            Way::KilledInAStart => {
+                self.next_start(&run).await?;
+                tokio::time::sleep(dice.below_ms(START_MS)).await;
+                self.engine.kill9().await?;
+            }
             Way::KilledWithTheServer => {
                 self.stage.server.kill()?;
                 self.engine.kill9().await?;
@@ -99,10 +115,24 @@ impl World {
         tokio::time::sleep(dice.below_ms(AWAY_MS_MAX)).await;
         self.engine.launch().await?;
         if matches!(way, Way::KilledWithTheServer | Way::StoppedWhileTheServerIsAway) {
-            tokio::time::sleep(Duration::from_millis(dice.below(AWAY_MS_MAX))).await;
+            tokio::time::sleep(dice.below_ms(AWAY_MS_MAX)).await;
             self.stage.restart().await?;
         }
-        let run = self.stage.settled(&run).await?;
+        self.checked(&run).await
+    }
+
+    /// Waits for the engine to make the run's next container.
+    async fn next_start(&self, run: &RunRef) -> Result<()> {
+        let run = self.stage.client()?.run(run).await?;
+        let (before, end) = (self.stage.births.n_created(&run), Instant::now() + NEXT_START);
+        while self.stage.births.n_created(&run) == before && Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+
+    async fn checked(&self, run: &RunRef) -> Result<Run> {
+        let run = self.stage.settled(run).await?;
         self.dag.check(&self.stage.client()?, &run, Ordeal::Engine).await?;
         self.stage.nothing_is_left(&[&run]).await?;
         let unexpected = attempts(&run).find(|one| one.ended_at.is_none());

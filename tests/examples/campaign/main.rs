@@ -4,7 +4,7 @@
 //! ```text
 //!  cargo build -p gofer
 //!  cargo run -p gofer-tests --example campaign -- kills   [--n 100] [--seed N]
-//!  cargo run -p gofer-tests --example campaign -- engine  [--n 16] [--seed N]
+//!  cargo run -p gofer-tests --example campaign -- engine  [--n 20] [--seed N]
 //!  cargo run -p gofer-tests --example campaign -- lines   [--n 10000000]
 //! ```
 //!
@@ -23,7 +23,7 @@ use gofer_tests::stage::chaos::random_kills;
 use gofer_tests::stage::dag::Dag;
 
 const N_KILLS: u32 = 100;
-const N_RESTARTS: u32 = 16;
+const N_RESTARTS: u32 = 20;
 const N_LINES: u32 = 10_000_000;
 /// Runs at once under kills.
 const N_PARALLEL: usize = 3;

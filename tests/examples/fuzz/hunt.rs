@@ -2,7 +2,7 @@
 //! thread, for broken promises, and for inputs that get no answer.
 
 use std::collections::BTreeSet;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
@@ -198,9 +198,10 @@ pub(crate) fn kind(text: &str) -> u64 {
 }
 
 /// The kind of an answer of many parts, whatever their order and number.
-pub(crate) fn kind_of_all<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> u64 {
-    let kinds: BTreeSet<u64> = texts.into_iter().map(|text| kind(text.as_ref())).collect();
-    kinds.into_iter().fold(0, |sum, kind| sum.rotate_left(9) ^ kind)
+pub(crate) fn kind_of_all<T: Hash + Ord>(parts: impl IntoIterator<Item = T>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    parts.into_iter().collect::<BTreeSet<T>>().hash(&mut hasher);
+    hasher.finish()
 }
 
 fn hex(bytes: &[u8]) -> String {

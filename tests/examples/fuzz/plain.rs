@@ -8,7 +8,8 @@ use gofer_core::pipeline::{
     Draft, DraftDependency, DraftPair, DraftRegistryAuth, DraftRetries, DraftTask, PipelineConfig,
     content_hash, validate,
 };
-use gofer_core::{placeholder, variables};
+use gofer_core::placeholder::{self, PlaceholderFault};
+use gofer_core::variables;
 use prost::Message as _;
 
 use crate::hunt::{kind, kind_of_all};
@@ -26,6 +27,7 @@ pub(crate) fn program() -> Result<Target> {
                     kind(&format!("{} {}", program.pipelines.len(), program.diagnostics.len()))
                 }
                 Err(ProgramError::Stray { .. }) => kind("stray"),
+                Err(ProgramError::OtherKind { .. }) => kind("another"),
                 Err(error) => kind(&error.to_string()),
             })
         }),
@@ -175,7 +177,11 @@ pub(crate) fn placeholder() -> Result<Target> {
                 }
                 Ok(pieces) => Ok(kind(&format!("{} pieces", "p".repeat(pieces.len().min(20))))),
                 Err(faults) if faults.is_empty() => Err("refused without a fault".to_owned()),
-                Err(faults) => Ok(kind_of_all(faults.iter().map(ToString::to_string))),
+                Err(faults) => Ok(kind_of_all(faults.iter().map(|fault| match fault {
+                    PlaceholderFault::Unknown { .. } => 1,
+                    PlaceholderFault::Unterminated { .. } => 2,
+                    PlaceholderFault::BadKey { .. } => 3,
+                }))),
             }
         }),
     })

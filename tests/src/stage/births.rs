@@ -93,6 +93,12 @@ impl Births {
         self.counted(&run.uid, "start").len()
     }
 
+    /// How many containers were made for a run.
+    #[must_use]
+    pub fn n_created(&self, run: &Run) -> usize {
+        self.counted(&run.uid, "create").len()
+    }
+
     fn counted(&self, uid: &str, action: &str) -> BTreeMap<Key, Vec<String>> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let mut counted: BTreeMap<Key, Vec<String>> = BTreeMap::new();

@@ -246,7 +246,8 @@ impl Drop for Stage {
         // A runtime of its own: this one may be about to end.
         let cleaning = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(tokio::time::timeout(DEADLINE, clean(&docker, &instance)))?
+            let cleaned = async { tokio::time::timeout(DEADLINE, clean(&docker, &instance)).await };
+            runtime.block_on(cleaned)?
         });
         match cleaning.join() {
             Ok(Ok(())) => {}

@@ -7,6 +7,7 @@
 //!    ▼
 //!  inspect ── none ──► the refusal was the answer (or, for a taken name, create again)
 //!    │ there
+//!    ├ never started, of an earlier life of the engine ─► remove, Engine fault
 //!    ├ other spec, never started ─► remove, create again
 //!    ├ other spec ──► Config fault
 //!    ├ was started ─► handle, whatever became of it: never start twice
@@ -16,6 +17,10 @@
 //! A container is looked at before it is started, and the engine answers that look only once a
 //! start under way is through, as both take the container's lock. So an answer that was lost, or
 //! a server killed in between, gives no second start.
+//!
+//! An engine that is killed in the middle of a start forgets the start: its next life shows the
+//! container as never started, although its process may have run. Such a container is not started
+//! either; another attempt is made.
 //!
 //! The next server may give a container other settings than the one that was killed before it could
 //! start it: another address, a secret that was changed meanwhile. That is nobody's fault, and no
@@ -27,7 +32,7 @@ use gofer_core::ports::driver::{ContainerSpec, DriverError, FaultKind, Handle};
 
 use crate::client::{CallError, Client};
 use crate::inspect::{self, Life};
-use crate::{body, fault, labels, limits, signal};
+use crate::{body, clock, fault, labels, limits, signal};
 
 pub(crate) async fn ensure(client: &Client, spec: &ContainerSpec) -> Result<Handle, DriverError> {
     body::validate(spec)?;
@@ -41,6 +46,7 @@ pub(crate) async fn ensure(client: &Client, spec: &ContainerSpec) -> Result<Hand
         // Whatever the refusal says, a container of that name counts first: its image may be gone
         // while it runs.
         if let Some(found) = Box::pin(inspect::by_name(client, &name)).await? {
+            Box::pin(refuse_if_doubtful(client, spec, &found)).await?;
             if !is_outdated(spec, &found) {
                 return adopt(client, spec, &found).await;
             }
@@ -85,15 +91,46 @@ fn create_fault(spec: &ContainerSpec, refusal: &CallError) -> DriverError {
     }
 }
 
+/// Refuses, and removes, a container that was made in an earlier life of the engine and is said to
+/// have never started: nobody knows whether it did.
+async fn refuse_if_doubtful(
+    client: &Client,
+    spec: &ContainerSpec,
+    found: &ContainerInspectResponse,
+) -> Result<(), DriverError> {
+    if !is_ours(spec, found) || inspect::life_of(found) != Life::Created {
+        return Ok(());
+    }
+    let made_ms = found.created.as_deref().and_then(clock::parse_ms);
+    let (Some(made_ms), Some(born_ms)) = (made_ms, inspect::engine_now(client).await?.epoch_ms)
+    else {
+        return Ok(());
+    };
+    if made_ms >= born_ms {
+        return Ok(());
+    }
+    clear_away(client, spec, inspect::id_of(found)?).await;
+    let message = format!(
+        "could not start the container of {}: the engine went down while it was being started, \
+         and nobody knows whether it ran",
+        spec.key
+    );
+    Err(DriverError::new(FaultKind::Engine, message))
+}
+
+fn is_ours(spec: &ContainerSpec, found: &ContainerInspectResponse) -> bool {
+    let labels = found.config.as_ref().and_then(|config| config.labels.as_ref());
+    labels
+        .and_then(|labels| labels.get(labels::INSTANCE))
+        .is_some_and(|instance| instance == spec.instance.as_str())
+}
+
 /// Whether it is a container of ours that was made from other settings and never started.
 fn is_outdated(spec: &ContainerSpec, found: &ContainerInspectResponse) -> bool {
     let labels = found.config.as_ref().and_then(|config| config.labels.as_ref());
-    let of_ours = labels
-        .and_then(|labels| labels.get(labels::INSTANCE))
-        .is_some_and(|instance| instance == spec.instance.as_str());
     let same = labels::same_spec(labels.and_then(|labels| labels.get(labels::SPEC)), spec);
     match inspect::life_of(found) {
-        Life::Created | Life::Refused { .. } => of_ours && !same,
+        Life::Created | Life::Refused { .. } => is_ours(spec, found) && !same,
         Life::Running { .. } | Life::Ended { .. } => false,
     }
 }
@@ -155,12 +192,12 @@ async fn start(client: &Client, spec: &ContainerSpec, id: String) -> Result<Hand
     Err(fault)
 }
 
-/// Removes a container whose start was refused for its settings. It never ran, so nothing is lost,
-/// and the caller gets no handle to remove it by. Should this fail, `reconcile` finds it, and the
-/// engine's record of the refusal keeps [`adopt`] from starting it.
+/// Removes a container that will not be started. Nothing of it is wanted, and the caller gets no
+/// handle to remove it by. Should this fail, `reconcile` finds it, and the engine's record (of the
+/// refusal, or of its age) keeps the next [`ensure`] from starting it.
 async fn clear_away(client: &Client, spec: &ContainerSpec, id: String) {
     let handle = Handle { key: spec.key.clone(), id };
     if let Err(error) = signal::remove(client, &handle).await {
-        tracing::warn!(key = %spec.key, %error, "left a container whose start was refused");
+        tracing::warn!(key = %spec.key, %error, "left a container that will not be started");
     }
 }
