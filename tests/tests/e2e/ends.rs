@@ -44,7 +44,7 @@ async fn a_task_fails_with_its_own_exit_code() -> Result<()> {
     ensure!(task.attempts.len() == 1 && task.user_failures == 1, "{task:#?}");
 
     let (run, task) = ended(&stage, command("lost", &["no-such-program"])).await?;
-    failed(&run, &task, Reason::AbnormalExit, None);
+    failed(&run, &task, Reason::AbnormalExit, Some(127));
     let text = task.reason_text.clone().unwrap_or_default();
     ensure!(text.contains("no-such-program"), "{text}");
     ensure!(task.infra_failures == 0, "{task:#?}");

@@ -164,6 +164,11 @@ impl Work {
 
     fn start_failed(&mut self, task: &TaskId, attempt: AttemptNumber, failure: &StartFailure) {
         let Some(state) = self.current_state(task, attempt) else { return };
+        if let Some(code) = failure.exit_code {
+            let ended_ms = self.now.as_ms();
+            let exit = Exit { code, oom: false, interrupted: false, started_ms: None, ended_ms };
+            self.change_attempt(task, attempt, |record| record.exit = Some(exit));
+        }
         self.close_attempt(task, attempt, Some((failure.class, failure.text.clone())));
         match state {
             TaskState::Stopping { because, .. } => self.stopped(task, attempt, because),
