@@ -120,7 +120,7 @@ async fn parent_to_child(
         what: "parent exit → child create sent (Docker)",
         measured: gofer.to_string(),
         reference: format!("exit → raw wait answered: {bare}"),
-        ratio: None,
+        ratio: Some(gofer.p50() / bare.p50()),
         budget: "p50 ≤ 30 ms",
         met: Some(gofer.p50() <= 30.0),
     });
