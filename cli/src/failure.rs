@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use gofer_client::ClientError;
-use gofer_core::problem::{Kind, Problem};
+use gofer_core::problem::Kind;
 use serde::Serialize;
 
 use crate::exit::Exit;
@@ -47,6 +47,8 @@ pub(crate) struct Subject {
 pub(crate) struct Violation {
     pub(crate) field: String,
     pub(crate) rule: String,
+    /// What to do about it, where the rule does not say it: the nearest name, or how to write it.
+    pub(crate) help: Option<String>,
     pub(crate) code: Option<String>,
     pub(crate) source: Option<String>,
 }
@@ -149,16 +151,6 @@ impl Failure {
     }
 }
 
-impl From<Problem> for Failure {
-    fn from(problem: Problem) -> Self {
-        let mut failure = Self::of_kind(problem.kind, problem.message);
-        failure.0.next = Some(problem.next).filter(|next| !next.is_empty());
-        failure.0.nearest = problem.nearest;
-        failure.0.retry_after_ms = problem.retry_after_ms;
-        failure
-    }
-}
-
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let code = if error.reason.is_empty() { error.kind.word() } else { &error.reason };
@@ -176,6 +168,7 @@ impl From<ClientError> for Failure {
             .map(|v| Violation {
                 field: v.field.clone(),
                 rule: v.rule.clone(),
+                help: None, // the server's rule ends with it
                 code: v.code.clone(),
                 source: v.source.clone(),
             })

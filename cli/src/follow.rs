@@ -1,28 +1,39 @@
 //! Following a run: its merged logs as data, the changes of its tasks as talk, until it is complete.
 
+mod story;
+
 use std::collections::HashMap;
 use std::pin::pin;
+use std::time::Duration;
 
 use gofer_client::model::{Run, RunRef, TaskRunState, TaskRunStatus};
 use gofer_client::watch::{FollowRunLogs, RunLogUpdate, RunUpdate};
+use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::jsonl;
 use crate::logs::{Printer, Style};
-use crate::show::dag;
+use crate::out::Out;
 use crate::wait::{self, WaitArgs, Waited};
 
-/// What was told of each task.
+use story::{Item, Story};
+
+/// So long without news, and what waits for its place in the story is printed.
+const QUIET: Duration = Duration::from_millis(100);
+/// It waits no longer than this, however much else comes.
+const WAIT_MAX: Duration = Duration::from_millis(500);
+
+/// What was told of each task: its state, its status and how many attempts it had made.
 #[derive(Debug, Default)]
-pub(crate) struct Told(HashMap<String, (TaskRunState, Option<TaskRunStatus>)>);
+pub(crate) struct Told(HashMap<String, (TaskRunState, Option<TaskRunStatus>, usize)>);
 
 impl Told {
     /// The ids of the tasks whose state is news, in the order of the config.
     pub(crate) fn news<'a>(&mut self, run: &'a Run) -> Vec<&'a gofer_client::model::TaskRun> {
         let mut news = Vec::new();
         for task in &run.task_runs {
-            let now = (task.state, task.status);
+            let now = (task.state, task.status, task.attempts.len());
             let before = self.0.insert(task.task_id.clone(), now);
             let first_wait = before.is_none() && task.state == TaskRunState::Waiting;
             if before != Some(now) && !first_wait {
@@ -47,53 +58,103 @@ pub(crate) async fn run(
         let server = client.info().await?.instance_id;
         jsonl::first(&mut context.out, "gofer.log/v1", &server, None)?;
     }
-    let mut printer = Printer::new(run.clone(), &whole.task_runs, style);
-    let mut told = Told::default();
+    let mut teller = Teller {
+        printer: Printer::new(run.clone(), &whole.task_runs, style),
+        story: Story::default(),
+        waits_since: None,
+        news_at: Instant::now(),
+    };
     let mut watch = client.watch_run(run.clone());
     let what = FollowRunLogs { run: run.clone(), tasks: vec![], tail: None, allow_gaps: false };
     let mut logs = client.follow_run_logs(what);
     let (mut watching, mut logging) = (true, true);
+    let mut cut_short = None;
     let mut expired = pin!(args.expire());
     let mut interrupt = pin!(wait::interrupted());
-    while watching || logging {
+    while cut_short.is_none() && (watching || logging) {
         tokio::select! {
             update = watch.next(), if watching => match update.transpose()? {
                 Some(RunUpdate::Snapshot | RunUpdate::Changed(_)) => {
-                    printer.close(&mut context.out)?;
-                    changes(context, &mut told, watch.run());
+                    teller.state(&mut context.out, watch.run())?;
                 }
                 Some(RunUpdate::Lost(why)) => wait::lost(context, &why),
                 Some(RunUpdate::Complete) | None => watching = false,
             },
-            update = logs.next(), if logging => match update.transpose()? {
-                Some(RunLogUpdate::Frames(frames)) => printer.print(&mut context.out, &frames)?,
-                Some(RunLogUpdate::Gap(gap)) => printer.gap(&mut context.out, &gap)?,
-                Some(RunLogUpdate::Lost(_)) => {} // the watch says so already
-                Some(RunLogUpdate::End(_)) | None => logging = false,
+            update = logs.next(), if logging && teller.story.takes_frames() => {
+                match update.transpose()? {
+                    Some(RunLogUpdate::Frames(frames)) => {
+                        let items = teller.story.frames(frames);
+                        teller.tell(&mut context.out, items)?;
+                    }
+                    Some(RunLogUpdate::Gap(gap)) => teller.printer.gap(&mut context.out, &gap)?,
+                    Some(RunLogUpdate::Lost(_)) => {} // the watch says so already
+                    Some(RunLogUpdate::End(_)) | None => logging = false,
+                }
             },
-            () = &mut expired => return Ok(Waited::TooLong),
-            () = &mut interrupt => return Ok(Waited::Interrupted),
+            () = teller.quiet() => {
+                let items = teller.story.all();
+                teller.tell(&mut context.out, items)?;
+            }
+            () = &mut expired => cut_short = Some(Waited::TooLong),
+            () = &mut interrupt => cut_short = Some(Waited::Interrupted),
         }
     }
-    printer.close(&mut context.out)?;
-    let waited = wait::complete(watch.run())?;
+    let rest = teller.story.all();
+    teller.tell(&mut context.out, rest)?;
+    teller.printer.close(&mut context.out)?;
+    let waited = cut_short.map_or_else(|| wait::complete(watch.run()), Ok)?;
+    if machine {
+        jsonl::last(&mut context.out, waited.word(), None)?;
+    }
     if let Waited::Complete(run) = &waited {
-        if machine {
-            let end = run.status.map_or("UNKNOWN", gofer_client::model::RunStatus::word);
-            jsonl::last(&mut context.out, end, None)?;
-        }
         wait::tell(context, run)?;
     }
     Ok(waited)
 }
 
-/// Says which tasks changed their state.
-fn changes(context: &mut Context, told: &mut Told, run: Option<&Run>) {
-    let Some(run) = run else { return };
-    let look = context.out.look.clone();
-    let width = dag::id_width(&run.task_runs);
-    for task in told.news(run) {
-        context.out.say(&dag::line(task, width, &look));
+/// Prints the story in its order.
+struct Teller {
+    printer: Printer,
+    story: Story,
+    /// Since when something waits for its place.
+    waits_since: Option<Instant>,
+    /// When the last news came.
+    news_at: Instant,
+}
+
+impl Teller {
+    fn state(&mut self, out: &mut Out, run: Option<&Run>) -> Result<(), Failure> {
+        let Some(run) = run else { return Ok(()) };
+        let look = out.look.clone();
+        let items = self.story.state(run, &look);
+        self.tell(out, items)
+    }
+
+    fn tell(&mut self, out: &mut Out, items: Vec<Item>) -> Result<(), Failure> {
+        for item in items {
+            match item {
+                Item::Frames(frames) => self.printer.print(out, &frames)?,
+                Item::Talk(line) => {
+                    self.printer.close(out)?;
+                    out.flush()?;
+                    out.say(&line);
+                }
+            }
+        }
+        self.news_at = Instant::now();
+        self.waits_since =
+            if self.story.is_holding() { self.waits_since.or(Some(self.news_at)) } else { None };
+        Ok(())
+    }
+
+    /// Comes back when what waits has waited long enough; never where nothing does.
+    async fn quiet(&self) {
+        match self.waits_since {
+            Some(since) => {
+                tokio::time::sleep_until((self.news_at + QUIET).min(since + WAIT_MAX)).await;
+            }
+            None => std::future::pending().await,
+        }
     }
 }
 

@@ -33,6 +33,9 @@ pub(crate) struct Style {
     pub(crate) attempt: Option<u32>,
 }
 
+/// What the marks in a prefix mean, told once to whoever looks on.
+const MARKS: &str = "(before │: ! is standard error, + is a later attempt)";
+
 /// Prints frames, and remembers whether the last line is still open.
 #[derive(Debug)]
 pub(crate) struct Printer {
@@ -42,6 +45,8 @@ pub(crate) struct Printer {
     width: usize,
     /// Whose line was printed last, if its end has not come yet.
     open: Option<(String, u32)>,
+    /// Whether the marks were explained.
+    explained: bool,
 }
 
 /// One frame as a JSON line.
@@ -65,7 +70,7 @@ impl Printer {
     pub(crate) fn new(run: RunRef, task_runs: &[TaskRun], style: Style) -> Self {
         let tasks: Vec<String> = task_runs.iter().map(|task| task.task_id.clone()).collect();
         let width = tasks.iter().map(|task| task.width()).max().unwrap_or(0);
-        Self { run, style, tasks, width, open: None }
+        Self { run, style, tasks, width, open: None, explained: false }
     }
 
     pub(crate) fn print(&mut self, out: &mut Out, frames: &[RunLogFrame]) -> Result<(), Failure> {
@@ -89,6 +94,7 @@ impl Printer {
         let goes_on = self.open.as_ref() == Some(&key) && frame.frame.continues;
         if !goes_on {
             self.close(out)?;
+            self.explain(out, frame)?;
             let head = self.head(frame, &out.look);
             out.bytes(head.as_bytes())?;
         }
@@ -105,6 +111,18 @@ impl Printer {
             out.bytes(b"\n")?;
         }
         self.open = (!ended).then_some(key);
+        Ok(())
+    }
+
+    /// Before the first line with a mark, says what the marks mean. A program needs no words for it.
+    fn explain(&mut self, out: &mut Out, frame: &RunLogFrame) -> Result<(), Failure> {
+        let marked = frame.attempt > 1 || frame.frame.stream == LogStream::Stderr;
+        if self.style.prefix && marked && !self.explained && out.look.tty {
+            self.explained = true;
+            out.flush()?;
+            let text = out.look.paint(Tone::Dim, MARKS);
+            out.say(&text);
+        }
         Ok(())
     }
 
@@ -272,6 +290,22 @@ mod tests {
         assert_eq!(text, "it   +!│ x\n");
         let only = Style { stream: Some(LogStream::Stdout), ..style(Format::Table) };
         assert_eq!(printed(Look::pipe(), only, &[second]), "");
+    }
+
+    #[test]
+    fn the_marks_are_explained_once_to_people_only() {
+        let mut noisy = frame("it", "x\n", false);
+        noisy.frame.stream = LogStream::Stderr;
+        let frames = [frame("it", "a\n", false), noisy.clone(), noisy];
+        let told = |look: Look| {
+            let (mut out, _, talk) = capture::out(look, Format::Table);
+            let run = PipelineRef::new("ns1", "simple").run(3);
+            let mut printer = Printer::new(run, &[], style(Format::Table));
+            printer.print(&mut out, &frames).unwrap();
+            talk.text()
+        };
+        assert_eq!(told(Look::terminal()), format!("{MARKS}\n"));
+        assert_eq!(told(Look::pipe()), "");
     }
 
     #[test]

@@ -141,11 +141,6 @@ impl Look {
     pub(crate) fn absent(&self, word: &str) -> String {
         if self.tty { word.to_owned() } else { String::new() }
     }
-
-    /// A length of time.
-    pub(crate) fn length(&self, ms: u64) -> String {
-        if self.tty { duration(ms) } else { format!("{ms}ms") }
-    }
 }
 
 fn color(environment: &Environment, global: &Global, no_color_set: bool) -> bool {
@@ -180,23 +175,22 @@ fn coarse(ms: u64) -> String {
     }
 }
 
-/// Two units: `1m 20s`.
+/// A length of time as people write it: `250 ms`, `14.7 s`, `2 m 3 s`.
 pub(crate) fn duration(ms: u64) -> String {
     let s = ms / 1000;
     match s {
-        0 => format!("{ms}ms"),
-        1..10 => format!("{s}.{}s", ms % 1000 / 100),
-        10..60 => format!("{s}s"),
-        60..3_600 => format!("{}m {}s", s / 60, s % 60),
-        3_600..86_400 => format!("{}h {}m", s / 3_600, s % 3_600 / 60),
-        _ => format!("{}d {}h", s / 86_400, s % 86_400 / 3_600),
+        0 => format!("{ms} ms"),
+        1..60 => format!("{s}.{} s", ms % 1000 / 100),
+        60..3_600 => format!("{} m {} s", s / 60, s % 60),
+        3_600..86_400 => format!("{} h {} m", s / 3_600, s % 3_600 / 60),
+        _ => format!("{} d {} h", s / 86_400, s % 86_400 / 3_600),
     }
 }
 
 /// A length of time that still grows: whole seconds, so that a screen changes once a second.
 pub(crate) fn growing(ms: u64) -> String {
     match ms / 1000 {
-        s @ 0..60 => format!("{s}s"),
+        s @ 0..60 => format!("{s} s"),
         _ => duration(ms),
     }
 }
@@ -267,9 +261,11 @@ mod tests {
         assert_eq!(pipe.time(Time::from_ms(0)), "1970-01-01T00:00:00.000Z");
         assert_eq!(pipe.time_or(None, "Never"), "");
         assert_eq!(look.time_or(None, "Never"), "Never");
-        assert_eq!(duration(999), "999ms");
-        assert_eq!(duration(1_250), "1.2s");
-        assert_eq!(duration(80_000), "1m 20s");
+        assert_eq!(duration(999), "999 ms");
+        assert_eq!(duration(1_250), "1.2 s");
+        assert_eq!(duration(14_723), "14.7 s");
+        assert_eq!(duration(123_000), "2 m 3 s");
+        assert_eq!(growing(14_723), "14 s");
         assert_eq!(bytes(1536), "1.5 KiB");
     }
 }

@@ -1,6 +1,9 @@
 //! The `gofer` command. This file starts the runtime, runs one command and turns what came of it into
 //! an exit code; everything else has a file of its own. A panic must never leave with a code that means
 //! something else, so it is caught here.
+//!
+//! The same program is also the shim of each container of the embedded engine, which must have one
+//! thread: that is told apart before anything else.
 #![expect(
     rustdoc::broken_intra_doc_links,
     reason = "the doc comment of a command is its help, where brackets mean optional"
@@ -38,6 +41,12 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    if let (Some(word), Some(dir), None) = (words.next(), words.next(), words.next())
+        && word == gofer_server::SHIM_ARGUMENT
+    {
+        return gofer_server::shim_main(dir.as_ref());
+    }
     let exit = catch_unwind(AssertUnwindSafe(start)).unwrap_or(Exit::Internal);
     ExitCode::from(exit.code())
 }

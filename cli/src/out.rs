@@ -71,6 +71,23 @@ impl Out {
         writeln!(self.talk, "{text}").ok();
     }
 
+    /// How far something is, for a person who waits: one line that the next one takes the place of.
+    pub(crate) fn progress(&mut self, text: &str) {
+        if self.shows_progress() {
+            write!(self.talk, "\r\u{1b}[K{text}").ok();
+            self.talk.flush().ok();
+        }
+    }
+
+    /// Takes the line of [`Self::progress`] away.
+    pub(crate) fn progress_ends(&mut self) {
+        self.progress("");
+    }
+
+    fn shows_progress(&self) -> bool {
+        self.stderr_is_terminal && !self.quiet && !self.format.is_machine()
+    }
+
     /// A thing that was made or changed: a sentence and the next commands for people, the thing itself
     /// for programs.
     pub(crate) fn made<T: Noun>(
@@ -113,10 +130,7 @@ impl Out {
                     .map_err(|error| Failure::internal("write the output as YAML", &error))?;
                 self.bytes(text.as_bytes())?;
             }
-            Format::Raw => {
-                return Err(Failure::invalid("`-o raw` is for logs only")
-                    .next("take table, wide, json, jsonl, yaml or name"));
-            }
+            Format::Raw => return Err(no_bytes()),
             Format::Table | Format::Wide | Format::Name => return Ok(false),
         }
         Ok(true)
@@ -166,20 +180,32 @@ impl Out {
     /// Tells of a failure, and how the process ends.
     pub(crate) fn fail(&mut self, failure: &Failure) -> Exit {
         // What was printed before stands before the error.
-        let closed = self.flush().is_err();
-        let detail = failure.detail();
-        if closed || detail.exit == Exit::ClosedPipe {
+        let unwritten = self.flush().err();
+        let closed = |failure: &Failure| failure.detail().exit == Exit::ClosedPipe;
+        if closed(failure) || unwritten.as_ref().is_some_and(closed) {
             return Exit::ClosedPipe;
         }
+        let detail = failure.detail();
         if self.format.is_machine() {
             let error = serde_json::json!({ "error": detail });
             self.warn(&error.to_string());
-        } else if !detail.shown {
-            let mut look = self.look.clone();
-            look.color = look.color && self.stderr_is_terminal;
-            self.warn(&crate::show::failure::text(detail, &look));
+            return detail.exit;
         }
+        // Most often the failure is that very one.
+        if let Some(unwritten) = unwritten.filter(|one| one.detail().code != detail.code) {
+            self.explain(&unwritten);
+        }
+        self.explain(failure);
         detail.exit
+    }
+
+    fn explain(&mut self, failure: &Failure) {
+        if failure.detail().shown {
+            return;
+        }
+        let mut look = self.look.clone();
+        look.color = look.color && self.stderr_is_terminal;
+        self.warn(&crate::show::failure::text(failure.detail(), &look));
     }
 }
 
@@ -193,7 +219,15 @@ fn writing(error: &std::io::Error) -> Failure {
     if error.kind() == ErrorKind::BrokenPipe {
         return Failure::closed_pipe();
     }
-    Failure::internal("write to standard output", error)
+    let is_full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded].contains(&error.kind());
+    let exit = if is_full { Exit::Full } else { Exit::Internal };
+    Failure::new(exit, "OUTPUT", format!("cannot write to standard output: {error}"))
+}
+
+/// The exact bytes were asked for, of something that is not bytes.
+pub(crate) fn no_bytes() -> Failure {
+    Failure::invalid("`-o raw` is for logs only")
+        .next("take table, wide, json, jsonl, yaml or name")
 }
 
 /// Tells of a failure before there is a context.
@@ -205,6 +239,8 @@ pub(crate) fn fail(failure: &Failure, format: Format) -> Exit {
 
 /// Prints what clap has to say: help and version are answers, everything else is wrong usage.
 pub(crate) fn usage(environment: &Environment, error: &clap::Error) -> Exit {
+    let cleaned = without_aliases(error);
+    let error = cleaned.as_ref().unwrap_or(error);
     if error.use_stderr() && environment.wants_machine_errors() {
         let text = error.render().to_string();
         let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
@@ -215,6 +251,38 @@ pub(crate) fn usage(environment: &Environment, error: &clap::Error) -> Exit {
         Ok(()) => Exit::Ok,
         Err(error) => writing(&error).detail().exit,
     }
+}
+
+/// The same error without the hidden aliases among the commands that it offers for a mistyped one: they
+/// stand in no help, and beside the command that they mean they only ask which to take. `None`: it offers
+/// no command.
+fn without_aliases(error: &clap::Error) -> Option<clap::Error> {
+    use clap::error::{ContextKind, ContextValue};
+    let ContextValue::Strings(offered) = error.get(ContextKind::SuggestedSubcommand)? else {
+        return None;
+    };
+    let root = <crate::args::Cli as clap::CommandFactory>::command();
+    let mut kept: Vec<String> = Vec::new();
+    for name in offered.iter().map(|name| main_name(&root, name).unwrap_or_else(|| name.clone())) {
+        if !kept.contains(&name) {
+            kept.push(name);
+        }
+    }
+    let mut same = clap::Error::new(error.kind()).with_cmd(&root);
+    for (kind, value) in error.context() {
+        same.insert(kind, value.clone());
+    }
+    same.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(kept));
+    Some(same)
+}
+
+/// The name of the command below `command` that has this hidden alias.
+fn main_name(command: &clap::Command, alias: &str) -> Option<String> {
+    command.get_subcommands().find_map(|sub| {
+        let is_hidden = sub.get_all_aliases().any(|name| name == alias)
+            && !sub.get_visible_aliases().any(|name| name == alias);
+        if is_hidden { Some(sub.get_name().to_owned()) } else { main_name(sub, alias) }
+    })
 }
 
 #[cfg(test)]
@@ -273,12 +341,47 @@ mod tests {
     }
 
     #[test]
+    fn a_mistyped_command_is_offered_no_hidden_alias() {
+        use clap::Parser;
+        for words in [&["gofer", "pipelin"][..], &["gofer", "pipeline", "confgs"]] {
+            let error = crate::args::Cli::try_parse_from(words).unwrap_err();
+            let text = without_aliases(&error).unwrap().render().to_string();
+            assert!(!text.contains("'pipelines'") && !text.contains("'configs'"), "{text}");
+            assert!(text.contains("'pipeline'") || text.contains("'config'"), "{text}");
+        }
+    }
+
+    #[test]
     fn a_closed_pipe_is_141_and_silent() {
         let (mut out, _, talk) = capture::out(Look::pipe(), Format::Table);
         out.data = Box::new(Closed);
         let failure = out.line("x").unwrap_err();
         assert_eq!(out.fail(&failure), Exit::ClosedPipe);
         assert_eq!(talk.text(), "");
+    }
+
+    struct Full;
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Err(ErrorKind::StorageFull.into())
+        }
+    }
+
+    #[test]
+    fn output_that_cannot_be_written_is_told_once_and_is_no_closed_pipe() {
+        let (mut out, _, talk) = capture::out(Look::pipe(), Format::Table);
+        out.data = Box::new(Full);
+        let failure = out.flush().unwrap_err();
+        assert_eq!(out.fail(&failure), Exit::Full);
+        assert_eq!(talk.text().matches("cannot write to standard output").count(), 1);
+        let (mut out, _, talk) = capture::out(Look::pipe(), Format::Table);
+        out.data = Box::new(Full);
+        assert_eq!(out.fail(&Failure::not_found("no such run")), Exit::NotFound);
+        let text = talk.text();
+        assert!(text.contains("standard output") && text.contains("no such run"), "{text}");
     }
 
     #[test]

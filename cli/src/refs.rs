@@ -30,11 +30,20 @@ pub(crate) enum Selector {
     Ok,
 }
 
+/// How far `@latest~N` reaches: runs that one page of a list can hold, less the latest.
+const BACK_MAX: u32 = 499;
+
 impl Selector {
     fn parse(text: &str) -> Result<Self, Failure> {
         let wrong = || {
             Failure::invalid(format!("`{text}` is not a run"))
                 .next("write its number, or @latest, @latest~1, @failed, @running or @ok")
+        };
+        let too_far = || {
+            Failure::invalid(format!(
+                "`{text}` is too far back, the farthest is @latest~{BACK_MAX}"
+            ))
+            .next("write the number of the run; `gofer run list PIPELINE` shows them")
         };
         match text {
             "@latest" => Ok(Self::Latest(0)),
@@ -42,7 +51,11 @@ impl Selector {
             "@running" => Ok(Self::Running),
             "@ok" => Ok(Self::Ok),
             _ => match text.strip_prefix("@latest~") {
-                Some(back) => back.parse().map(Self::Latest).map_err(|_| wrong()),
+                Some(back) => match back.parse() {
+                    Ok(back) if back <= BACK_MAX => Ok(Self::Latest(back)),
+                    Ok(_) => Err(too_far()),
+                    Err(_) => Err(wrong()),
+                },
                 None => match text.parse() {
                     Ok(0) | Err(_) => Err(wrong()),
                     Ok(id) => Ok(Self::Id(id)),
@@ -215,6 +228,7 @@ mod tests {
             ("7", Selector::Id(7)),
             ("@latest", Selector::Latest(0)),
             ("@latest~2", Selector::Latest(2)),
+            ("@latest~499", Selector::Latest(499)),
             ("@failed", Selector::Failed),
             ("@running", Selector::Running),
             ("@ok", Selector::Ok),
@@ -229,6 +243,13 @@ mod tests {
         for wrong in ["simple/0", "simple/x", "simple//build", ":simple", "", "a/1/b/c", "a/@new"] {
             assert!(Typed::parse(&words(wrong)).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_is_too_far_back_is_not_called_unknown() {
+        let failure = Selector::parse("@latest~500").unwrap_err();
+        assert!(failure.detail().message.contains("too far back"), "{failure:?}");
+        assert!(Selector::parse("@latest~x").unwrap_err().detail().message.contains("not a run"));
     }
 
     #[test]

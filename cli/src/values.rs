@@ -19,6 +19,7 @@ pub(crate) fn variables(
     file: Option<&PathBuf>,
     pairs: &[String],
 ) -> Result<Vec<(String, String)>, Failure> {
+    check_stdin(file, pairs)?;
     let mut all = match file {
         Some(path) => parse_file(path, &read(context, path)?)?,
         None => Vec::new(),
@@ -34,6 +35,17 @@ pub(crate) fn variables(
         put(&mut all, key, value);
     }
     Ok(all)
+}
+
+/// Refuses a second reader of standard input: it would find nothing there.
+fn check_stdin(file: Option<&PathBuf>, pairs: &[String]) -> Result<(), Failure> {
+    let of_file = file.filter(|path| is_stdin(path)).map(|_| ());
+    let of_pairs = pairs.iter().filter(|pair| pair.split_once('=').is_some_and(|(_, v)| v == "@-"));
+    if of_file.into_iter().chain(of_pairs.map(|_| ())).count() > 1 {
+        let text = "standard input can be read only once, and it is named more than once";
+        return Err(Failure::invalid(text).next("put all but one of the values into files"));
+    }
+    Ok(())
 }
 
 fn split(pair: &str) -> Result<(&str, &str), Failure> {
@@ -60,7 +72,8 @@ fn parse_file(path: &Path, text: &str) -> Result<Vec<(String, String)>, Failure>
         let Some((key, value)) = line.split_once('=').filter(|(key, _)| !key.trim().is_empty())
         else {
             let place = format!("{}:{number}", path.display());
-            return Err(Failure::invalid(format!("{place}: `{line}` is not NAME=VALUE")));
+            // Without the line: it may be a piece of a secret.
+            return Err(Failure::invalid(format!("{place}: the line is not NAME=VALUE")));
         };
         put(&mut all, key.trim(), unquoted(value.trim()).to_owned());
     }
@@ -72,10 +85,14 @@ fn unquoted(value: &str) -> &str {
     inner('"').or_else(|| inner('\'')).unwrap_or(value)
 }
 
+fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
 /// The text of a file; `-` is standard input.
 fn read(context: &Context, path: &Path) -> Result<String, Failure> {
     let mut text = String::new();
-    if path == Path::new("-") {
+    if is_stdin(path) {
         if context.settings.stdin_is_terminal {
             return Err(Failure::invalid(
                 "standard input is a terminal, so `-` has nothing to read",
@@ -124,17 +141,21 @@ pub(crate) fn length(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_millis(total_ms))
 }
 
-/// A point in time: RFC 3339, a date, or a length of time before now.
+/// A point in time: RFC 3339, a date with or without a time of day in the zone of this machine, or a
+/// length of time before now.
 pub(crate) fn since(text: &str, now: Time) -> Result<Time, Failure> {
     if let Ok(length) = length(text) {
         let ms = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
         return Ok(Time::from_ms(now.as_ms().saturating_sub(ms)));
     }
-    let day = || {
-        let date: jiff::civil::Date = text.parse().ok()?;
-        date.to_zoned(jiff::tz::TimeZone::system()).ok().map(|zoned| zoned.timestamp())
+    // A date alone is midnight, which is what the parser makes of it.
+    let local = || {
+        let names_no_zone = !text.contains(['[', '+']);
+        let civil: jiff::civil::DateTime = text.parse().ok().filter(|_| names_no_zone)?;
+        civil.to_zoned(jiff::tz::TimeZone::system()).ok()
     };
-    let point = text.parse::<jiff::Timestamp>().ok().or_else(day);
+    let zoned = || text.parse::<jiff::Zoned>().ok().or_else(local).map(|zoned| zoned.timestamp());
+    let point = text.parse::<jiff::Timestamp>().ok().or_else(zoned);
     point.map(|point| Time::from_ms(point.as_millisecond())).ok_or_else(|| {
         Failure::invalid(format!("`{text}` is neither a time nor a length of time"))
             .next("write 2h, 3d, 2026-01-31 or 2026-01-31T12:00:00Z")
@@ -159,7 +180,31 @@ mod tests {
         let now = Time::from_ms(10_000_000);
         assert_eq!(since("1h", now).unwrap().as_ms(), 6_400_000);
         assert_eq!(since("1970-01-01T00:00:01Z", now).unwrap().as_ms(), 1_000);
-        assert!(since("yesterday", now).is_err());
+        assert_eq!(since("1970-01-01T02:00:00[Etc/GMT-1]", now).unwrap().as_ms(), 3_600_000);
+        for wrong in ["yesterday", "2026-01-31T25:00:00", "2026-01-31T12:00:00[Not/Here]"] {
+            assert!(since(wrong, now).is_err(), "{wrong}");
+        }
+        let ms = |text| since(text, now).unwrap().as_ms();
+        let midnight = ms("2026-01-31");
+        let (hour, noon) = (3_600_000, ms("2026-01-31T12:00:00"));
+        // Half a day, give or take a change of the clocks in whatever zone this machine is in.
+        assert!((11 * hour..=13 * hour).contains(&(noon - midnight)), "{noon} {midnight}");
+        assert_eq!(ms("2026-01-31 12:00"), noon);
+    }
+
+    #[test]
+    fn standard_input_is_read_once_or_not_at_all() {
+        let pairs = |all: &[&str]| all.iter().map(|pair| (*pair).to_owned()).collect::<Vec<_>>();
+        let (stdin, other) = (PathBuf::from("-"), PathBuf::from("vars"));
+        for (file, values, is_fine) in [
+            (None, pairs(&["A=@-"]), true),
+            (Some(&other), pairs(&["A=@-", "B=@@-", "C=-"]), true),
+            (Some(&stdin), pairs(&["A=1"]), true),
+            (None, pairs(&["A=@-", "B=@-"]), false),
+            (Some(&stdin), pairs(&["A=@-"]), false),
+        ] {
+            assert_eq!(check_stdin(file, &values).is_ok(), is_fine, "{file:?} {values:?}");
+        }
     }
 
     #[test]
@@ -167,7 +212,8 @@ mod tests {
         let path = Path::new("vars");
         let all = parse_file(path, "# c\n\nA=1\nB = \"two words\"\nA=3\n").unwrap();
         assert_eq!(all, [("B".into(), "two words".into()), ("A".into(), "3".into())]);
-        let failure = parse_file(path, "A=1\noops\n").unwrap_err();
-        assert!(failure.detail().message.starts_with("vars:2:"));
+        let failure = parse_file(path, "A=1\nhunter2\n").unwrap_err();
+        let message = &failure.detail().message;
+        assert!(message.starts_with("vars:2:") && !message.contains("hunter2"), "{message}");
     }
 }

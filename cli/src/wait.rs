@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use clap::Args;
-use gofer_client::model::{Run, RunRef};
+use gofer_client::model::{Run, RunRef, RunStatus};
 use gofer_client::watch::RunUpdate;
 use gofer_client::{Cancel, ErrorKind};
 
@@ -38,6 +38,25 @@ pub(crate) enum Waited {
     Complete(Box<Run>),
     TooLong,
     Interrupted,
+}
+
+/// Lets a flag of [`WaitArgs`] stand only beside a flag that waits: alone it would do nothing.
+pub(crate) fn only_with(waits: &'static str, arg: clap::Arg) -> clap::Arg {
+    match arg.get_id().as_str() {
+        "timeout" | "exit_status" | "no_exit_status" | "cancel_on_interrupt" => arg.requires(waits),
+        _ => arg,
+    }
+}
+
+impl Waited {
+    /// What the last line of a stream says of it.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Complete(run) => run.status.map_or("UNKNOWN", RunStatus::word),
+            Self::TooLong => "WAITED_TOO_LONG",
+            Self::Interrupted => "INTERRUPTED",
+        }
+    }
 }
 
 impl WaitArgs {

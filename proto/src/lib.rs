@@ -51,8 +51,17 @@ mod tests {
         let mut services: Vec<&str> =
             set.file.iter().flat_map(|file| &file.service).map(|service| service.name()).collect();
         services.sort_unstable();
-        let want =
-            ["Deployment", "Event", "Log", "Namespace", "Pipeline", "Run", "System", "TaskRun"];
+        let want = [
+            "Deployment",
+            "Event",
+            "Images",
+            "Log",
+            "Namespace",
+            "Pipeline",
+            "Run",
+            "System",
+            "TaskRun",
+        ];
         assert_eq!(services, want.map(|noun| format!("{noun}Service")));
     }
 }

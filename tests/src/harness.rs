@@ -44,10 +44,12 @@ impl InProcess {
         change: impl FnOnce(&mut Config),
     ) -> Result<Self> {
         let dir = tempfile::tempdir()?;
-        let mut config = Config::from_env()?;
-        config.data_dir = dir.path().to_path_buf();
-        config.address = ([127, 0, 0, 1], 0).into();
-        config.dev_mode = true;
+        let mut config = Config {
+            data_dir: dir.path().to_path_buf(),
+            address: ([127, 0, 0, 1], 0).into(),
+            dev_mode: true,
+            ..Config::default()
+        };
         config.engine.infra_delay_ms = 50;
         change(&mut config);
         let mut server = Self { dir, driver, config, running: None };

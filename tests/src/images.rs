@@ -34,6 +34,15 @@ pub async fn busybox_on(docker: &Docker) -> Result<String> {
     variant_on(docker, BUSYBOX, None).await
 }
 
+/// [`BUSYBOX`] as `docker save` would write it.
+///
+/// # Errors
+/// Where busybox is not installed.
+pub async fn busybox_archive() -> Result<Vec<u8>> {
+    let layer = layer(None).await?;
+    archive(BUSYBOX, &config(&layer), &layer)
+}
+
 /// Makes a busybox image that differs from others by `mark`, a file `/mark` with that text, and
 /// tags it `tag`; gives its id.
 ///
@@ -62,6 +71,47 @@ pub async fn variant_on(docker: &Docker, tag: &str, mark: Option<&str>) -> Resul
         bail!("image {tag} was loaded with id {:?}, not {id}", found.id);
     }
     Ok(id)
+}
+
+/// A busybox image as a file, for imports.
+#[derive(Debug, Clone)]
+pub struct Saved {
+    /// The id that every engine gives it.
+    pub id: String,
+    /// What `docker save` would write.
+    pub archive: Vec<u8>,
+    /// The same image as an OCI layout, a tar file.
+    pub layout: Vec<u8>,
+}
+
+/// A busybox image that differs from others by `mark`, as files that name it `tag`.
+///
+/// # Errors
+/// Where busybox is not installed.
+pub async fn saved(tag: &str, mark: &str) -> Result<Saved> {
+    let layer = layer(Some(mark)).await?;
+    let config = config(&layer);
+    Ok(Saved {
+        id: format!("sha256:{}", hex(&config)),
+        archive: archive(tag, &config, &layer)?,
+        layout: layout(tag, &config, &layer)?,
+    })
+}
+
+/// An archive of two images, of which the second has the layer of the first instead of its own;
+/// gives their ids as well.
+///
+/// # Errors
+/// Where busybox is not installed.
+pub async fn second_damaged(tags: [&str; 2], marks: [&str; 2]) -> Result<([String; 2], Vec<u8>)> {
+    let (first, second) = (layer(Some(marks[0])).await?, layer(Some(marks[1])).await?);
+    let configs = [config(&first), config(&second)];
+    let images = [
+        Packed { tag: tags[0], config: &configs[0], layer: &first },
+        Packed { tag: tags[1], config: &configs[1], layer: &first },
+    ];
+    let ids = configs.each_ref().map(|config| format!("sha256:{}", hex(config)));
+    Ok((ids, archive_of(&images)?))
 }
 
 /// The file system of the image as a tar archive.
@@ -102,18 +152,68 @@ fn config(layer: &[u8]) -> Vec<u8> {
     config.to_string().into_bytes()
 }
 
-/// What `docker save` would write.
+/// What `docker save` would write of one image.
 fn archive(tag: &str, config: &[u8], layer: &[u8]) -> Result<Vec<u8>> {
-    let config_name = format!("{}.json", hex(config));
-    let layer_name = format!("{}/layer.tar", hex(layer));
-    let manifest = serde_json::json!([
-        { "Config": config_name, "RepoTags": [tag], "Layers": [layer_name] }
-    ]);
+    archive_of(&[Packed { tag, config, layer }])
+}
+
+/// An image on its way into an archive.
+struct Packed<'a> {
+    tag: &'a str,
+    config: &'a [u8],
+    layer: &'a [u8],
+}
+
+fn archive_of(images: &[Packed<'_>]) -> Result<Vec<u8>> {
+    let config_name = |image: &Packed<'_>| format!("{}.json", hex(image.config));
+    // Named by the config, so that a layer which is not the config's is found all the same.
+    let layer_name = |image: &Packed<'_>| format!("{}/layer.tar", hex(image.config));
+    let entry = |image: &Packed<'_>| {
+        serde_json::json!({
+            "Config": config_name(image), "RepoTags": [image.tag], "Layers": [layer_name(image)]
+        })
+    };
+    let manifest = serde_json::Value::from_iter(images.iter().map(entry));
     let mut tar = tar::Builder::new(Vec::new());
     let file = tar::EntryType::Regular;
     add(&mut tar, file, "manifest.json", manifest.to_string().as_bytes(), 0o644)?;
-    add(&mut tar, file, &config_name, config, 0o644)?;
-    add(&mut tar, file, &layer_name, layer, 0o644)?;
+    for image in images {
+        add(&mut tar, file, config_name(image), image.config, 0o644)?;
+        add(&mut tar, file, layer_name(image), image.layer, 0o644)?;
+    }
+    Ok(tar.into_inner()?)
+}
+
+/// An OCI layout (image specification 1.1) of one image.
+fn layout(tag: &str, config: &[u8], layer: &[u8]) -> Result<Vec<u8>> {
+    let descriptor = |kind: &str, bytes: &[u8]| {
+        serde_json::json!({
+            "mediaType": format!("application/vnd.oci.image.{kind}"),
+            "digest": format!("sha256:{}", hex(bytes)),
+            "size": bytes.len(),
+        })
+    };
+    let manifest = serde_json::json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": descriptor("config.v1+json", config),
+        "layers": [descriptor("layer.v1.tar", layer)],
+    })
+    .to_string();
+    let mut named = descriptor("manifest.v1+json", manifest.as_bytes());
+    if let Some(fields) = named.as_object_mut() {
+        let name = serde_json::json!({ "org.opencontainers.image.ref.name": tag });
+        fields.insert("annotations".to_owned(), name);
+    }
+    let index = serde_json::json!({ "schemaVersion": 2, "manifests": [named] }).to_string();
+    let mut tar = tar::Builder::new(Vec::new());
+    let file = tar::EntryType::Regular;
+    let version = br#"{"imageLayoutVersion":"1.0.0"}"#;
+    add(&mut tar, file, "oci-layout", version, 0o644)?;
+    add(&mut tar, file, "index.json", index.as_bytes(), 0o644)?;
+    for blob in [manifest.as_bytes(), config, layer] {
+        add(&mut tar, file, format!("blobs/sha256/{}", hex(blob)), blob, 0o644)?;
+    }
     Ok(tar.into_inner()?)
 }
 

@@ -1,6 +1,6 @@
 //! What the tests share: the fake driver, the conformance suite that holds it and every real driver
-//! to one behaviour, the images that tests run, a private registry and a private Docker engine,
-//! a harness that starts a whole server, and the rules of the house that no compiler holds.
+//! to one behaviour, the images that tests run, a private registry, a private Docker engine
+//! and an embedded one, a harness that starts a whole server, and the rules of the house that no compiler holds.
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -11,6 +11,7 @@
 
 pub mod conformance;
 pub mod docker_engine;
+pub mod embedded;
 pub mod fake;
 pub mod harness;
 pub mod house;

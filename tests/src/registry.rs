@@ -2,6 +2,10 @@
 //! itself, with its data in a folder that goes with it. Docker speaks plain HTTP to 127.0.0.0/8
 //! without being told.
 
+pub mod bare;
+pub mod craft;
+pub mod proxy;
+
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;

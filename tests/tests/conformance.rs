@@ -1,5 +1,6 @@
-//! Holds the Docker driver and the fake to one behaviour (the suite), and the Docker driver to what
-//! only it can show: registries. It needs a Docker engine, busybox-static and docker-registry.
+//! Holds the Docker driver, the embedded one and the fake to one behaviour (the suite), and the Docker
+//! driver to what only it can show: registries. It needs a Docker engine, busybox-static,
+//! docker-registry, and root.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use gofer_core::ports::driver::{
 use gofer_driver_docker::{DockerDriver, DockerSettings};
 use gofer_tests::conformance::job::Job;
 use gofer_tests::conformance::{Bench, PATIENCE, expect_fault, fresh_instance, images::MISSING};
+use gofer_tests::embedded::Ground;
 use gofer_tests::fake::{FakeDriver, FakeEngine, FakeImage};
 use gofer_tests::images::{self, BUSYBOX};
 use gofer_tests::registry::{Access, PASSWORD, Registry, SlowWay, USER, forget};
@@ -57,8 +59,27 @@ fn fake_bench_on(engine: &FakeEngine) -> Bench {
     }
 }
 
+async fn embedded_bench() -> Result<Bench> {
+    let ground = Ground::new().await?;
+    let (instance, other_instance) = (fresh_instance(), fresh_instance());
+    let driver = ground.driver(instance.clone())?;
+    Ok(Bench {
+        other: Arc::new(driver.for_instance(other_instance.clone())),
+        driver: Arc::new(driver),
+        instance,
+        other_instance,
+        image: BUSYBOX.to_owned(),
+        // It lives as long as the bench.
+        teach: Arc::new(move |_, _| assert!(ground.data_dir().exists())),
+    })
+}
+
 mod docker {
     gofer_tests::conformance_suite!(super::docker_bench, tokio::test);
+}
+
+mod embedded {
+    gofer_tests::conformance_suite!(super::embedded_bench, tokio::test);
 }
 
 mod fake {

@@ -7,8 +7,11 @@ mod e2e {
     mod detaching;
     mod ends;
     mod failpoints;
+    mod image_commands;
     mod inside;
+    mod log_commands;
     mod needs;
     mod random_kills;
     mod registries;
+    mod up_commands;
 }

@@ -12,6 +12,7 @@ mod service {
     mod dag;
     mod deletions;
     mod errors;
+    mod images;
     mod log_follows;
     mod log_pages;
     mod restarts;

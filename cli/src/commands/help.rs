@@ -109,7 +109,8 @@ Schemas:
   gofer.namespace/v1   gofer.pipeline/v1    gofer.pipeline_config/v1  gofer.deployment/v1
   gofer.run/v1         gofer.task_run/v1    gofer.event/v1            gofer.log/v1
   gofer.run_event/v1   gofer.up/v1          gofer.deletion/v1         gofer.cancelled_runs/v1
-  gofer.status/v1      gofer.version/v1
+  gofer.status/v1      gofer.version/v1     gofer.image/v1            gofer.image_pull/v1
+  gofer.image_prune/v1 gofer.image_removal/v1
 ";
 
 const REFS: &str = "\

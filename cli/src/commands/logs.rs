@@ -5,7 +5,8 @@ use std::pin::pin;
 
 use clap::Args;
 use gofer_client::model::{
-    LogEnd, LogEndReason, LogPage, LogState, LogStream, Run, RunLogFrame, RunRef, TaskRunRef,
+    LogEnd, LogEndReason, LogFrame, LogPage, LogState, LogStream, Run, RunLogFrame, RunRef,
+    TaskRunRef,
 };
 use gofer_client::watch::{FollowLog, FollowRunLogs, LogUpdate, RunLogUpdate};
 use gofer_client::{Client, LogStart, ReadLog};
@@ -20,6 +21,9 @@ use crate::refs::Typed;
 use crate::wait;
 
 /// Print the logs of a run, or of one task of it.
+///
+/// Before each line stand the task and two marks: `+` for a later attempt than the first, `!` for
+/// standard error.
 ///
 /// Example: gofer logs simple/@latest/build -f
 #[derive(Debug, Args)]
@@ -50,7 +54,7 @@ pub(crate) struct LogArgs {
     /// Print the time of each line before it
     #[arg(long)]
     timestamps: bool,
-    /// Do not print the task before each line
+    /// Do not print the task and the marks before each line
     #[arg(long)]
     no_prefix: bool,
     /// With `-f`, exit with the outcome of the run
@@ -108,19 +112,14 @@ pub(super) async fn run_logs(
     let client = context.client()?;
     let run = client.run(reference).await?;
     first_line(context, &client, machine).await?;
-    // Without `-f` a run that goes on is read up to where its logs are now.
-    let mut left = if args.follow || run.is_complete() {
-        None
-    } else {
-        Some(sizes(&client, &run, &tasks).await?)
-    };
+    let mut until = Until::of(&client, &run, &tasks, args).await?;
     let mut printer =
         Printer::new(reference.clone(), &run.task_runs, args.style(context.out.format, true));
     let what = FollowRunLogs { run: reference.clone(), tasks, tail: args.tail, allow_gaps: false };
     let mut logs = client.follow_run_logs(what);
     let mut interrupt = pin!(wait::interrupted());
     let end = loop {
-        if left.as_ref().is_some_and(HashMap::is_empty) {
+        if until.is_reached() {
             break "NOW";
         }
         let update = tokio::select! {
@@ -129,9 +128,7 @@ pub(super) async fn run_logs(
         };
         match update {
             Some(RunLogUpdate::Frames(frames)) => {
-                if let Some(left) = &mut left {
-                    count_down(left, &frames);
-                }
+                until.came(&frames);
                 printer.print(&mut context.out, &frames)?;
             }
             Some(RunLogUpdate::Gap(gap)) => printer.gap(&mut context.out, &gap)?,
@@ -151,7 +148,66 @@ pub(super) async fn run_logs(
     }
 }
 
-/// Where the logs of a run that goes on end now.
+/// How far the logs of a run are read.
+#[derive(Debug)]
+enum Until {
+    /// Until each is whole and the run is complete.
+    Complete,
+    /// Where they end now: the sizes of those that were not read so far.
+    Now(HashMap<(String, u32), u64>),
+    /// The last lines of all of them, which come as one batch.
+    Tail,
+}
+
+impl Until {
+    /// Without `-f` a run that goes on is read up to where its logs are now.
+    async fn of(
+        client: &Client,
+        run: &Run,
+        tasks: &[String],
+        args: &LogArgs,
+    ) -> Result<Self, Failure> {
+        if args.follow || run.is_complete() {
+            return Ok(Self::Complete);
+        }
+        let sizes = sizes(client, run, tasks).await?;
+        Ok(match args.tail {
+            Some(1..) if !sizes.is_empty() => Self::Tail,
+            Some(_) => Self::Now(HashMap::new()),
+            None => Self::Now(sizes),
+        })
+    }
+
+    fn is_reached(&self) -> bool {
+        match self {
+            Self::Complete | Self::Tail => false,
+            Self::Now(left) => left.is_empty(),
+        }
+    }
+
+    /// Takes out the logs that were read up to their sizes.
+    fn came(&mut self, frames: &[RunLogFrame]) {
+        match self {
+            Self::Complete => {}
+            Self::Tail => *self = Self::Now(HashMap::new()),
+            Self::Now(left) => {
+                for one in frames {
+                    let key = (one.task_id.clone(), one.attempt);
+                    if left.get(&key).is_some_and(|size| end_of(&one.frame) >= *size) {
+                        left.remove(&key);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Where in its log a frame ends.
+fn end_of(frame: &LogFrame) -> u64 {
+    frame.offset.saturating_add(frame.data.len() as u64)
+}
+
+/// Where the logs of a run that goes on end now. Those without a byte are left out.
 async fn sizes(
     client: &Client,
     run: &Run,
@@ -167,24 +223,18 @@ async fn sizes(
                 start: LogStart::Tail(0),
                 max_lines: Some(1),
             };
-            let bytes = client.read_log(&read).await?.total_bytes;
+            let bytes = match client.read_log(&read).await {
+                Ok(page) => page.total_bytes,
+                // The logs of the other attempts are still there to be read.
+                Err(error) if error.reason == "LOG_REMOVED" => 0,
+                Err(error) => return Err(error.into()),
+            };
             if bytes > 0 {
                 sizes.insert((task.task_id.clone(), attempt.number), bytes);
             }
         }
     }
     Ok(sizes)
-}
-
-/// Takes out the logs that were read up to their sizes.
-fn count_down(left: &mut HashMap<(String, u32), u64>, frames: &[RunLogFrame]) {
-    for frame in frames {
-        let key = (frame.task_id.clone(), frame.attempt);
-        let end = frame.frame.offset + frame.frame.data.len() as u64;
-        if left.get(&key).is_some_and(|size| end >= *size) {
-            left.remove(&key);
-        }
-    }
 }
 
 /// Prints the log of one task run.
@@ -261,31 +311,30 @@ async fn read_task(
         start: args.tail.map_or(LogStart::First, LogStart::Tail),
         max_lines: None,
     };
-    let mut end_line = None;
+    let mut size = None;
     loop {
         let page: LogPage = client.read_log(&read).await?;
         // What is there now; a log that grows as fast as it is read would never end.
-        let end = *end_line.get_or_insert(page.total_lines);
-        let (next, n_frames, state) = (page.next_line, page.frames.len(), page.state);
+        let size = *size.get_or_insert(page.total_bytes);
+        let is_read = page.frames.last().is_none_or(|last| end_of(last) >= size);
         let attempt = page.attempt.unwrap_or(1);
-        // The pages that follow are of the same attempt.
-        read.attempt = page.attempt;
         let frames: Vec<RunLogFrame> =
             page.frames.into_iter().map(|frame| named(reference, attempt, frame)).collect();
         printer.print(&mut context.out, &frames)?;
-        if n_frames == 0 || next >= end {
-            say_state(context, state);
-            return Ok(state.word());
+        // The pages that follow are of the same attempt.
+        read.attempt = page.attempt;
+        // By the cursor: the next line's number would pass over the rest of a line that fills a page.
+        match page.cursor {
+            Some(cursor) if !is_read => read.start = LogStart::Cursor(cursor),
+            Some(_) | None => {
+                say_state(context, page.state);
+                return Ok(page.state.word());
+            }
         }
-        read.start = LogStart::Line(next);
     }
 }
 
-fn named(
-    reference: &TaskRunRef,
-    attempt: u32,
-    frame: gofer_client::model::LogFrame,
-) -> RunLogFrame {
+fn named(reference: &TaskRunRef, attempt: u32, frame: LogFrame) -> RunLogFrame {
     RunLogFrame { task_id: reference.task.clone(), attempt, frame }
 }
 

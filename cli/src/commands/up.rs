@@ -13,9 +13,10 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::{Done, Failure};
 use crate::follow;
+use crate::jsonl;
 use crate::logs::Style;
 use crate::look::Tone;
-use crate::up::{AfterDeploy, Group, Options, Published, Source, build, publish, watch};
+use crate::up::{AfterDeploy, Group, Halted, Options, Published, Source, build, publish, watch};
 use crate::wait::{self, WaitArgs, Waited};
 
 /// Build a pipeline program, register what it declares, and make it live.
@@ -25,6 +26,7 @@ use crate::wait::{self, WaitArgs, Waited};
 ///
 /// Example: gofer up ./my_pipeline --watch --run
 #[derive(Debug, Args)]
+#[command(mut_args(|arg| wait::only_with("run", arg)))]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that users type")]
 pub(crate) struct Up {
     /// Where the pipeline is; `-` reads what a program printed from standard input
@@ -69,6 +71,9 @@ struct Timings {
 
 impl Up {
     pub(crate) async fn run(self, context: &mut Context) -> Done {
+        if self.run {
+            jsonl::is_wanted(&context.out)?; // a format that is refused publishes nothing
+        }
         let source = Source::find(&self.path, self.arguments.clone())?;
         let options = Options {
             namespace: context.settings.namespace.clone(),
@@ -78,16 +83,26 @@ impl Up {
             folder: source.folder(),
         };
         if self.watch {
-            let mut after = StartRuns { wanted: self.run, last: None };
+            let mut after = StartRuns { wanted: self.run, waiting: self.waiting, last: None };
             return watch(context, &source, &options, &mut after).await;
         }
         let begun = Instant::now();
         let program = build(context, &source, Group::Shared).await?;
         let built = Instant::now();
-        let pipelines = publish(context, &program, &options).await?;
+        let (pipelines, failure) = match publish(context, &program, &options).await {
+            Ok(pipelines) => (pipelines, None),
+            Err(Halted { published, failure }) => (published, Some(failure)),
+        };
         let timings_ms =
             Timings { build: ms(built.duration_since(begun)), publish: ms(built.elapsed()) };
         let report = Report { pipelines, timings_ms };
+        if let Some(failure) = failure {
+            // What was published stays so, and whoever reads this has to know.
+            if !report.pipelines.is_empty() {
+                print(context, &report, options.mode)?;
+            }
+            return Err(failure);
+        }
         print(context, &report, options.mode)?;
         if !self.run {
             return Ok(Exit::Ok);
@@ -146,22 +161,40 @@ async fn start(context: &mut Context, published: &Published) -> Result<RunRef, F
 /// Starts a run after each deployment of a watch, and cancels it when the next change overtakes it.
 struct StartRuns {
     wanted: bool,
+    waiting: WaitArgs,
+    /// The run that goes on, as far as this watch knows.
     last: Option<RunRef>,
 }
 
 impl AfterDeploy for StartRuns {
-    async fn deployed(&mut self, context: &mut Context, published: &[Published]) -> Done {
-        let Some(first) = published.iter().find(|one| one.went_live && self.wanted) else {
-            return Ok(Exit::Ok);
-        };
-        let run = start(context, first).await?;
-        self.last = Some(run.clone());
+    async fn begin(
+        &mut self,
+        context: &mut Context,
+        published: &[Published],
+    ) -> Result<(), Failure> {
+        // One that nobody follows any more, because following it failed.
+        self.overtaken(context).await;
+        if let Some(first) = published.iter().find(|one| one.went_live && self.wanted) {
+            self.last = Some(start(context, first).await?);
+        }
+        Ok(())
+    }
+
+    async fn follow(&mut self, context: &mut Context) -> Done {
+        let Some(run) = self.last.clone() else { return Ok(Exit::Ok) };
         let style = Style::plain(context.out.format);
-        let waited = follow::run(context, &run, style, &WaitArgs::default()).await?;
+        let waited = follow::run(context, &run, style, &self.waiting).await?;
         self.last = None;
         match waited {
             Waited::Complete(run) => Ok(Exit::of_run(&run)),
-            Waited::Interrupted | Waited::TooLong => Ok(Exit::Interrupted),
+            Waited::TooLong => wait::end(context, &run, Waited::TooLong, &self.waiting).await,
+            Waited::Interrupted if self.waiting.cancel_on_interrupt => {
+                match wait::end(context, &run, Waited::Interrupted, &self.waiting).await {
+                    Err(failure) if failure.detail().exit != Exit::Interrupted => Err(failure),
+                    Ok(_) | Err(_) => Ok(Exit::Interrupted),
+                }
+            }
+            Waited::Interrupted => Ok(Exit::Interrupted),
         }
     }
 

@@ -33,6 +33,27 @@ pub(crate) fn line(task_run: &TaskRun, id_width: usize, look: &Look) -> String {
     text
 }
 
+/// An attempt that has begun, as one line.
+pub(crate) fn begun(task_run: &TaskRun, attempt: u32, id_width: usize, look: &Look) -> String {
+    let words = match attempt {
+        1 => "running".to_owned(),
+        _ => format!("running (attempt {attempt})"),
+    };
+    with_sign(task_run, ("●", Tone::Busy), &words, id_width, look)
+}
+
+/// A sign, the task and some words as one line.
+pub(crate) fn with_sign(
+    task_run: &TaskRun,
+    (sign, tone): (&str, Tone),
+    words: &str,
+    id_width: usize,
+    look: &Look,
+) -> String {
+    let pad = " ".repeat(id_width.saturating_sub(task_run.task_id.width()));
+    format!("{} {}{pad}  {}", look.paint(tone, sign), task_run.task_id, look.paint(tone, words))
+}
+
 /// How long a task run takes, or took.
 pub(crate) fn elapsed(task_run: &TaskRun, look: &Look) -> Option<u64> {
     task_run.duration_ms.or_else(|| {
@@ -68,10 +89,10 @@ pub(crate) fn waiting_text(waiting: &Waiting, look: &Look) -> String {
                 (None, _) => format!("fetches {image}"),
             }
         }
-        Waiting::Backoff { until, attempt } => {
-            let now = look.now();
-            format!("attempt {attempt} follows in {}", growing(until.ms_since(now)))
-        }
+        Waiting::Backoff { until, attempt } => match until.ms_since(look.now()) {
+            0..1_000 => format!("attempt {attempt} follows"),
+            ms => format!("attempt {attempt} follows in {}", growing(ms)),
+        },
         Waiting::EngineUnknown { since } => {
             format!("the container engine has not answered since {}", look.time(*since))
         }
@@ -126,8 +147,8 @@ mod tests {
         let width = id_width(&tasks);
         let lines: Vec<String> = tasks.iter().map(|task| line(task, width, &look)).collect();
         insta::assert_snapshot!(lines.join("\n"), @r"
-        ✓ fetch   successful 1.2s
-        ● build   running 1m 5s
+        ✓ fetch   successful 1.2 s
+        ● build   running 1 m 5 s
         ○ deploy  waiting  waits for build
         ✗ lint    failed  exit code 3
         ");

@@ -5,7 +5,7 @@ use gofer_client::model::{Deployed, Deployment, DeploymentState, DeploymentStatu
 use super::table::Cell;
 use super::{Noun, words};
 use crate::failure::Failure;
-use crate::look::{Look, Tone};
+use crate::look::{Look, Tone, duration};
 use crate::out::Out;
 
 impl Noun for Deployment {
@@ -16,7 +16,7 @@ impl Noun for Deployment {
 
     fn row(&self, look: &Look) -> Vec<Cell> {
         let from = self.from_version.map(|version| format!("v{version}"));
-        let took = self.ended_at.map(|end| look.length(end.ms_since(self.started_at)));
+        let took = self.ended_at.map(|end| duration(end.ms_since(self.started_at)));
         let mut row = vec![
             Cell::id(self.id),
             Cell::plain(from.unwrap_or_else(|| look.absent("-"))),

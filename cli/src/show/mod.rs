@@ -5,6 +5,7 @@ pub(crate) mod dag;
 pub(crate) mod deployment;
 pub(crate) mod event;
 pub(crate) mod failure;
+pub(crate) mod image;
 pub(crate) mod namespace;
 pub(crate) mod pipeline;
 pub(crate) mod report;

@@ -109,21 +109,21 @@ pub(crate) fn text(detailed: &Detailed, look: &Look) -> String {
     if !pipeline.description.is_empty() {
         text.push_str(&format!("\n  {}\n", pipeline.description));
     }
-    text.push_str("\n📦 Recent Runs\n");
-    text.push_str(&recent(&detailed.recent_runs, look));
+    let last = detailed.recent_runs.first().map(|run| look.time(run.created_at));
+    text.push_str(&format!(
+        "\n  Live {} | Created {} | Last Run {} | Health {}\n",
+        pipeline.live_version.map_or_else(|| "Not yet".to_owned(), |version| format!("v{version}")),
+        look.time(pipeline.created_at),
+        last.unwrap_or_else(|| "Never".to_owned()),
+        health(&detailed.recent_runs),
+    ));
     let config = detailed.config.as_ref();
     if let Some(spec) = config.and_then(|config| config.config.as_ref()) {
         text.push_str("\n🗒 Tasks\n");
         text.push_str(&tasks(&spec.tasks, look));
     }
-    let last = detailed.recent_runs.first().map(|run| run.created_at);
-    text.push_str(&format!(
-        "\nLive {} | Created {} | Last Run {} | Health {}\n",
-        pipeline.live_version.map_or_else(|| "Not yet".to_owned(), |version| format!("v{version}")),
-        look.time(pipeline.created_at),
-        look.time_or(last, "Never"),
-        health(&detailed.recent_runs),
-    ));
+    text.push_str("\n📦 Recent Runs\n");
+    text.push_str(&recent(&detailed.recent_runs, look));
     text
 }
 
@@ -170,5 +170,24 @@ pub(crate) fn dependency(parent: &str, need: Need) -> String {
         Need::Any | Need::Unknown => format!("after {parent} finished"),
         Need::Success => format!("only after {parent} finished successfully"),
         Need::Failure => format!("only after {parent} failed with an error"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::show::samples;
+
+    #[test]
+    fn what_a_pipeline_is_stands_before_what_it_did() {
+        let mut detailed = Detailed {
+            pipeline: samples::pipeline(),
+            config: Some(samples::config()),
+            recent_runs: vec![samples::failed_run()],
+        };
+        insta::assert_snapshot!(text(&detailed, &Look::terminal()));
+        detailed.recent_runs.clear();
+        // Into a pipe too: nobody can tell a blank from a fault.
+        assert!(text(&detailed, &Look::pipe()).contains("| Last Run Never | Health Unknown\n"));
     }
 }

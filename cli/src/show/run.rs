@@ -39,7 +39,7 @@ impl Noun for Run {
 /// How long a run takes, or took; nothing before it began.
 fn took(run: &Run, look: &Look) -> String {
     let ms = run.duration_ms.or_else(|| run.started_at.map(|start| look.now().ms_since(start)));
-    ms.map_or_else(|| look.absent("0s"), |ms| look.length(ms))
+    ms.map_or_else(|| look.absent("0 s"), duration)
 }
 
 /// `Running for 3s`, `Lasted 3s`.
@@ -79,14 +79,18 @@ pub(crate) fn failed_task(run: &Run) -> Option<&TaskRun> {
 
 /// The whole view; `tail` are the last lines of the failed task's log.
 pub(crate) fn text(run: &Run, tail: &[String], look: &Look) -> String {
-    let (state, status) = (words::run_state(run.state, look), words::run_status(run.status, look));
+    let state = words::run_state(run.state, look);
     let mut text = format!(
-        "Run {} for Pipeline {} :: {} :: {}\n\n",
+        "Run {} for Pipeline {} :: {}",
         look.paint(Tone::Id, &format!("#{}", run.id)),
         look.paint(Tone::Id, &run.pipeline_id),
         look.paint(state.tone, &state.text),
-        look.paint(status.tone, &status.text),
     );
+    if run.status.is_some() {
+        let status = words::run_status(run.status, look);
+        text.push_str(&format!(" :: {}", look.paint(status.tone, &status.text)));
+    }
+    text.push_str("\n\n");
     text.push_str(&format!(
         "  Initiated by {} ({}) {}, version v{}\n  {}\n",
         run.initiator.name,
@@ -127,25 +131,32 @@ fn task_runs(run: &Run, look: &Look) -> String {
         .task_runs
         .iter()
         .map(|task| {
-            let parents: Vec<String> = task
-                .depends_on
-                .iter()
-                .map(|parent| pipeline::dependency(&parent.task_id, parent.need))
-                .collect();
             vec![
                 Cell::id(format!("  • {}", task.task_id)),
                 Cell::plain(look.time_or(task.started_at, "Not Started")),
                 Cell::plain(super::task_run::length(task, look)),
                 words::task_state(task.state, look),
                 words::task_status(task.status, look),
-                Cell::plain(match &task.waiting {
-                    Some(waiting) => dag::waiting_text(waiting, look),
-                    None => parents.join(", "),
-                }),
+                Cell::plain(task.attempts.len().to_string()),
+                Cell::plain(details(task, look)),
             ]
         })
         .collect();
-    table::render(&["  ID", "Started", "How Long", "State", "Status", "Depends On"], &rows, look)
+    let header = ["  ID", "Started", "How Long", "State", "Status", "Attempts", "Details"];
+    table::render(&header, &rows, look)
+}
+
+/// What a task run waits for, or why it did not end well, else what it was to wait for.
+fn details(task: &TaskRun, look: &Look) -> String {
+    if let Some(waiting) = &task.waiting {
+        return dag::waiting_text(waiting, look);
+    }
+    if let Some(text) = task.reason.and(task.reason_text.clone()) {
+        return text;
+    }
+    let parents = task.depends_on.iter();
+    let sentences = parents.map(|parent| pipeline::dependency(&parent.task_id, parent.need));
+    sentences.collect::<Vec<_>>().join(", ")
 }
 
 /// Why a run did not end well, what to do, and what the failed task wrote last.
@@ -186,6 +197,6 @@ mod tests {
     #[test]
     fn into_a_pipe_a_row_has_full_times_and_no_words_for_nothing() {
         let row = table::of(&[samples::run()], &Look::pipe());
-        assert_eq!(row, "simple/3\t2025-11-25T00:50:30.000Z\t\t4007ms\tRUNNING\t\tann\n");
+        assert_eq!(row, "simple/3\t2025-11-25T00:50:30.000Z\t\t4.0 s\tRUNNING\t\tann\n");
     }
 }

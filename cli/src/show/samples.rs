@@ -2,7 +2,7 @@
 
 use gofer_client::model::{
     Attempt, Dependency, Deployment, DeploymentState, DeploymentStatus, DeploymentStrategy,
-    EngineInfo, EngineState, Event, EventKind, Exit, FailureClass, Initiator, InitiatorKind,
+    EngineInfo, EngineState, Event, EventKind, Exit, FailureClass, Image, Initiator, InitiatorKind,
     LogInfo, LogState, Namespace, Need, Origin, OriginKind, Pipeline, PipelineConfig, PipelineSpec,
     PipelineState, Reason, Run, RunState, RunStatus, RunSummary, SystemInfo, TaskRun, TaskRunState,
     TaskRunStatus, Time, Variable, VariableSource,
@@ -25,6 +25,15 @@ pub(crate) fn namespace() -> Namespace {
         description: String::new(),
         created_at: at(0),
         updated_at: at(0),
+    }
+}
+
+pub(crate) fn image() -> Image {
+    Image {
+        id: format!("sha256:{}", "0123456789abcdef".repeat(4)),
+        names: vec!["app:1".into(), "app:latest".into()],
+        size_bytes: 2_126_336,
+        created_at: Some(at(-3_600_000)),
     }
 }
 
@@ -63,10 +72,13 @@ pub(crate) fn failed_run() -> Run {
         reason_text: Some("exit code 3".into()),
         started_at: Some(at(0)),
         duration_ms: Some(2_500),
+        attempts: full_task().attempts,
         ..task("build", TaskRunStatus::Failed)
     };
     let deploy = TaskRun {
         depends_on: vec![Dependency { task_id: "build".into(), need: Need::Success }],
+        reason: Some(Reason::FailedPrecondition),
+        reason_text: Some("parent `build` ended FAILED, SUCCESS was needed".into()),
         ..task("deploy", TaskRunStatus::Skipped)
     };
     Run {
@@ -213,6 +225,7 @@ pub(crate) fn info() -> SystemInfo {
         version: Some("28.2".into()),
         state: EngineState::Up,
         since: at(0),
+        reason: "Docker answers".to_owned(),
     };
     SystemInfo {
         version: "0.1.0".into(),

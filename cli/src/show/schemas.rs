@@ -1,7 +1,7 @@
 //! Every JSON document, with every key in it: a promise to scripts. Keys may be added; nothing else may
 //! change without a new schema name beside the old one.
 
-use gofer_client::model::{DeletionReport, Page};
+use gofer_client::model::{DeletionReport, Page, PulledImage};
 use serde::Serialize;
 
 use super::{Noun, pipeline::Detailed, report::Deletion, samples};
@@ -54,6 +54,17 @@ fn a_run_has_all_its_keys_and_null_for_none() {
 #[test]
 fn a_task_run_has_all_its_keys() {
     insta::assert_snapshot!(one(&samples::full_task()));
+}
+
+#[test]
+fn an_image_has_all_its_keys() {
+    insta::assert_snapshot!(one(&samples::image()));
+}
+
+#[test]
+fn a_pulled_image_has_all_its_keys() {
+    let digest = Some("r.io/app@sha256:12".to_owned());
+    insta::assert_snapshot!(one(&PulledImage { image: samples::image(), digest }));
 }
 
 #[test]

@@ -13,12 +13,12 @@ impl Noun for TaskRun {
     const HEADER_WIDE: &'static [&'static str] = &["Reason", "Image"];
 
     fn row(&self, look: &Look) -> Vec<Cell> {
-        let took = dag::elapsed(self, look).map(|ms| look.length(ms));
+        let took = dag::elapsed(self, look).map(duration);
         let mut row = vec![
             Cell::id(&self.task_id),
             Cell::plain(look.time_or(self.started_at, "Not Started")),
             Cell::plain(look.time_or(self.ended_at, "Not yet")),
-            Cell::plain(took.unwrap_or_else(|| look.absent("0s"))),
+            Cell::plain(took.unwrap_or_else(|| look.absent("0 s"))),
             words::task_state(self.state, look),
             words::task_status(self.status, look),
             Cell::plain(self.attempts.len().to_string()),
@@ -104,7 +104,7 @@ fn attempts(task_run: &TaskRun, look: &Look) -> String {
             let took = attempt
                 .started_at
                 .zip(attempt.ended_at)
-                .map(|(start, end)| look.length(end.ms_since(start)));
+                .map(|(start, end)| duration(end.ms_since(start)));
             let exit = attempt.exit.map(|exit| match (exit.code, exit.signal, exit.oom) {
                 (_, _, true) => "out of memory".to_owned(),
                 (Some(code), _, false) => code.to_string(),

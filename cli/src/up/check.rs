@@ -43,20 +43,23 @@ pub(crate) async fn build(
     Ok(program)
 }
 
-/// What the SDK found and what the validator finds, errors first, each once.
+/// What the SDK found and what the validator finds, errors first.
 fn diagnostics(program: &Program) -> Vec<Diagnostic> {
-    let mut all: Vec<Diagnostic> = program.diagnostics.iter().map(Into::into).collect();
-    for declared in &program.pipelines {
-        let faults = validate(&draft(&declared.spec)).err().unwrap_or_default();
-        for fault in &faults {
-            let fault = Diagnostic::from(fault);
-            if !all.iter().any(|known| known.is_same(&fault)) {
-                all.push(fault);
-            }
-        }
-    }
+    let faults = |spec| validate(&draft(spec)).err().unwrap_or_default();
+    let found = program.pipelines.iter().flat_map(|declared| faults(&declared.spec));
+    let by_validator: Vec<Diagnostic> = found.map(|fault| Diagnostic::from(&fault)).collect();
+    let mut all = together(program.diagnostics.iter().map(Into::into).collect(), by_validator);
     all.sort_by_key(|found| !found.is_error);
     all
+}
+
+/// What both found is shown once. Two faults of the validator are two, however alike: one line may
+/// declare many tasks.
+fn together(by_sdk: Vec<Diagnostic>, by_validator: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let is_known = |fault: &Diagnostic| by_sdk.iter().any(|known| known.is_same(fault));
+    let fresh: Vec<Diagnostic> =
+        by_validator.into_iter().filter(|fault| !is_known(fault)).collect();
+    by_sdk.into_iter().chain(fresh).collect()
 }
 
 fn print(context: &mut Context, found: &[Diagnostic], folder: &Path) {
@@ -69,5 +72,32 @@ fn print(context: &mut Context, found: &[Diagnostic], folder: &Path) {
     if n_errors > 0 {
         let n = count(n_errors as u64, "fault");
         context.out.warn(&format!("✗ {n}; nothing was registered"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gofer_core::pipeline::{Draft, DraftTask, Place};
+
+    use super::*;
+
+    #[test]
+    fn two_faults_of_one_line_are_two_unless_the_sdk_found_them_too() {
+        let place = Some(Place { file: "src/main.rs".into(), line: 7, column: 9 });
+        let task = |id: &str| DraftTask {
+            id: id.into(),
+            image: String::new(),
+            place: place.clone(),
+            ..DraftTask::default()
+        };
+        let tasks = vec![task("build"), task("test")];
+        let (id, name) = ("simple".to_owned(), "Simple".to_owned());
+        let draft = Draft { id, name, tasks, ..Draft::default() };
+        let faults = validate(&draft).unwrap_err();
+        let found: Vec<Diagnostic> = faults.iter().map(Into::into).collect();
+        let same = found.iter().filter(|one| one.code == found[0].code).count();
+        assert_eq!(same, 2, "{found:#?}");
+        assert_eq!(together(vec![], found.clone()), found);
+        assert_eq!(together(found.clone(), found.clone()), found);
     }
 }

@@ -89,6 +89,7 @@ impl Diagnostic {
         Violation {
             field: self.subject.clone(),
             rule: self.message.clone(),
+            help: self.help.clone(),
             code: Some(self.code.clone()).filter(|code| !code.is_empty()),
             source: self.place.as_ref().map(ToString::to_string),
         }
@@ -180,6 +181,12 @@ mod tests {
            |     ^
           help: did you mean `build`?
         "#);
+    }
+
+    #[test]
+    fn a_program_that_reads_a_fault_gets_the_help_too() {
+        let violation = serde_json::to_value(fault().violation()).unwrap();
+        assert_eq!(violation["help"], "did you mean `build`?");
     }
 
     #[test]

@@ -18,6 +18,6 @@ mod source;
 mod watch;
 
 pub(crate) use check::build;
-pub(crate) use publish::{Options, Published, publish};
+pub(crate) use publish::{Halted, Options, Published, publish};
 pub(crate) use source::{Group, Source};
 pub(crate) use watch::{AfterDeploy, watch};

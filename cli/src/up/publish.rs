@@ -45,22 +45,51 @@ pub(crate) struct Published {
     pub(crate) went_live: bool,
 }
 
+/// A publication that went no further.
+#[derive(Debug)]
+pub(crate) struct Halted {
+    /// What was done before. It stays done.
+    pub(crate) published: Vec<Published>,
+    pub(crate) failure: Failure,
+}
+
+impl From<Halted> for Failure {
+    fn from(halted: Halted) -> Self {
+        halted.failure
+    }
+}
+
 /// Registers and deploys every pipeline of a program.
 pub(crate) async fn publish(
     context: &mut Context,
     program: &Program,
     options: &Options,
-) -> Result<Vec<Published>, Failure> {
-    let client = context.client()?;
-    let origin = git::origin(options.kind, &options.folder).await;
-    let mut all = Vec::with_capacity(program.pipelines.len());
-    for declared in &program.pipelines {
-        all.push(one(&client, declared, &origin, options).await?);
+) -> Result<Vec<Published>, Halted> {
+    let mut published = Vec::with_capacity(program.pipelines.len());
+    match all(context, program, options, &mut published).await {
+        Ok(()) => Ok(published),
+        Err(failure) => Err(Halted { published, failure }),
     }
-    Ok(all)
 }
 
-async fn one(
+async fn all(
+    context: &mut Context,
+    program: &Program,
+    options: &Options,
+    published: &mut Vec<Published>,
+) -> Result<(), Failure> {
+    let client = context.client()?;
+    let origin = git::origin(options.kind, &options.folder).await;
+    for declared in &program.pipelines {
+        let mut registered = register(&client, declared, &origin, options).await?;
+        let deployed = deploy(&client, &mut registered, options).await;
+        published.push(registered); // it is registered, however the deployment went
+        deployed?;
+    }
+    Ok(())
+}
+
+async fn register(
     client: &Client,
     declared: &Declared,
     origin: &Origin,
@@ -70,30 +99,39 @@ async fn one(
     let Registered { version, changed, created_pipeline } =
         client.register_pipeline(namespace, declared, origin.clone(), options.mode).await?;
     let reference = PipelineRef::new(namespace, &declared.spec.id);
-    let mut published = Published {
+    Ok(Published {
         pipeline: reference.to_string(),
         version,
         changed,
         created_pipeline,
         live: false,
         deployment: None,
-        reference: reference.clone(),
+        reference,
         went_live: false,
-    };
-    if options.deploy && options.mode == Mode::Commit {
-        let deploy = Deploy {
-            pipeline: reference,
-            version,
-            base_version: None,
-            reason: String::new(),
-            mode: Mode::Commit,
-        };
-        let deployed = client.deploy(deploy).await?;
-        published.live = true;
-        published.went_live = deployed.changed;
-        published.deployment = Some(deployed.deployment);
+    })
+}
+
+/// Makes a registered version live, where that is wanted.
+async fn deploy(
+    client: &Client,
+    published: &mut Published,
+    options: &Options,
+) -> Result<(), Failure> {
+    if !options.deploy || options.mode == Mode::DryRun {
+        return Ok(());
     }
-    Ok(published)
+    let deploy = Deploy {
+        pipeline: published.reference.clone(),
+        version: published.version,
+        base_version: None,
+        reason: String::new(),
+        mode: Mode::Commit,
+    };
+    let deployed = client.deploy(deploy).await?;
+    published.live = true;
+    published.went_live = deployed.changed;
+    published.deployment = Some(deployed.deployment);
+    Ok(())
 }
 
 impl Published {

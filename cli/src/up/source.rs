@@ -13,6 +13,8 @@ use crate::failure::Failure;
 
 /// Most bytes that a program may print: the largest message that the server takes is far below.
 const OUTPUT_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// Tells a program not to show its faults: they are read from its message and shown with their lines.
+const READER_SHOWS_FAULTS: &str = "GOFER_READER_SHOWS_FAULTS";
 /// How a program says that it found faults, which are in its message.
 const FAULTS_EXIT_CODE: i32 = 2;
 
@@ -164,6 +166,7 @@ async fn run(
     name: &str,
 ) -> Result<Vec<u8>, Failure> {
     command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    command.env(READER_SHOWS_FAULTS, "1");
     if group == Group::Own {
         command.process_group(0);
     }
@@ -231,6 +234,15 @@ mod tests {
         assert_eq!(failure.detail().exit, Exit::Invalid);
         let missing = Source::find(&root.join("nothing"), vec![]).unwrap_err();
         assert_eq!(missing.detail().exit, Exit::NotFound);
+    }
+
+    #[test]
+    fn a_program_is_told_that_its_faults_are_shown_from_its_message() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = script(folder.path(), "echo \"$GOFER_READER_SHOWS_FAULTS\"");
+        let source = Source::find(&path, vec![]).unwrap();
+        let bytes = runtime().block_on(source.produce(Group::Own)).unwrap();
+        assert_eq!(bytes, b"1\n");
     }
 
     #[test]

@@ -5,20 +5,24 @@
 //!        ^                          │ no
 //!        │                        build ──change meanwhile──> stop it, build again
 //!        │                          │ done, and the inputs are still the same
-//!        └──────── publish ─────────┘
+//!        ├──────── publish ─────────┘
+//!        │            │ with --run: start a run
+//!        └── follow it, until it ends or other contents overtake it
 //! ```
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gofer_client::program::Program;
+use notify::event::ModifyKind;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::publish::{Options, Published, publish};
+use super::publish::{Halted, Options, Published, publish};
 use super::source::Group;
 use super::{Source, build, inputs};
 use crate::context::Context;
@@ -40,39 +44,71 @@ struct Changes {
     root: PathBuf,
     watcher: RecommendedWatcher,
     watched: BTreeSet<PathBuf>,
+    /// What was removed or renamed: another folder of that name has to be watched anew.
+    gone: Gone,
     /// Holds at most one mark: "something changed".
     marks: Receiver<()>,
 }
+
+/// Paths, told by the watcher's own thread.
+type Gone = Arc<Mutex<BTreeSet<PathBuf>>>;
 
 impl Changes {
     fn new(root: &Path) -> Result<Self, Failure> {
         let (mark, marks) = channel(1);
         let below = root.to_path_buf();
+        let gone = Gone::default();
+        let goes = Arc::clone(&gone);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             if is_change(&below, &event) {
+                let paths = went(&below, &event);
+                goes.lock().unwrap_or_else(PoisonError::into_inner).extend(paths);
                 // A full channel holds the mark already.
                 mark.try_send(()).ok();
             }
         });
         let watcher = watcher.map_err(|error| Failure::internal("watch files", &error))?;
         let watched = BTreeSet::new();
-        Ok(Self { root: root.to_path_buf(), watcher, watched, marks })
+        Ok(Self { root: root.to_path_buf(), watcher, watched, gone, marks })
     }
 
     /// The hash of the inputs now. New folders are watched from here on.
     fn hash(&mut self) -> Result<String, Failure> {
-        let (hash, folders) = inputs::read(&self.root);
-        for folder in folders {
-            if self.watched.contains(&folder) {
-                continue;
+        self.forget_gone();
+        loop {
+            let (hash, mut folders) = inputs::read(&self.root);
+            folders.retain(|folder| !self.watched.contains(folder));
+            let n_before = self.watched.len();
+            for folder in folders {
+                self.watch(folder)?;
             }
-            self.watcher.watch(&folder, RecursiveMode::NonRecursive).map_err(|error| {
-                Failure::internal(&format!("watch {}", folder.display()), &error)
-            })?;
-            self.watched.insert(folder);
+            if self.watched.is_empty() {
+                let message = format!("{} is gone, and so is its folder", self.root.display());
+                return Err(Failure::not_found(message));
+            }
+            if self.watched.len() == n_before {
+                return Ok(hash);
+            }
+            // Read again: what came before a folder was watched came unseen.
         }
-        self.watched.retain(|folder| folder.exists());
-        Ok(hash)
+    }
+
+    fn watch(&mut self, folder: PathBuf) -> Result<(), Failure> {
+        match self.watcher.watch(&folder, RecursiveMode::NonRecursive) {
+            Ok(()) => {
+                self.watched.insert(folder);
+                Ok(())
+            }
+            Err(_) if !folder.exists() => Ok(()), // gone between the look and the watch
+            Err(error) => Err(Failure::internal(&format!("watch {}", folder.display()), &error)),
+        }
+    }
+
+    fn forget_gone(&mut self) {
+        let gone = std::mem::take(&mut *self.gone.lock().unwrap_or_else(PoisonError::into_inner));
+        self.watched.retain(|folder| {
+            folder.exists() && !folder.ancestors().any(|above| gone.contains(above))
+        });
     }
 
     /// Comes back when something changed and then was quiet.
@@ -95,11 +131,35 @@ fn is_change(root: &Path, event: &notify::Result<notify::Event>) -> bool {
     }
 }
 
+/// What is no longer there under its name. After an overflow that may be anything.
+fn went(root: &Path, event: &notify::Result<notify::Event>) -> Vec<PathBuf> {
+    match event {
+        Ok(event) if event.need_rescan() => vec![root.to_path_buf()],
+        Ok(event) => match event.kind {
+            EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)) => event.paths.clone(),
+            EventKind::Any
+            | EventKind::Access(_)
+            | EventKind::Create(_)
+            | EventKind::Modify(
+                ModifyKind::Any | ModifyKind::Data(_) | ModifyKind::Metadata(_) | ModifyKind::Other,
+            )
+            | EventKind::Other => Vec::new(),
+        },
+        Err(_) => vec![root.to_path_buf()],
+    }
+}
+
 /// What follows a deployment: a run, perhaps.
 pub(crate) trait AfterDeploy {
-    /// Told of what went live. Dropped when something changes.
-    async fn deployed(&mut self, context: &mut Context, published: &[Published]) -> Done;
-    /// Something changed while [`Self::deployed`] was under way.
+    /// Begins it. Changes do not interrupt this: whatever was begun is known afterwards.
+    async fn begin(
+        &mut self,
+        context: &mut Context,
+        published: &[Published],
+    ) -> Result<(), Failure>;
+    /// Goes along with it until it ends, or until Ctrl-C. Dropped when it is overtaken.
+    async fn follow(&mut self, context: &mut Context) -> Done;
+    /// The inputs are others now than those that were deployed.
     async fn overtaken(&mut self, context: &mut Context);
 }
 
@@ -178,7 +238,7 @@ impl Watching<'_> {
             (Ok(program), hash) => (program, hash),
             (Err(failure), hash) => {
                 self.seen = Some(hash);
-                self.say_broken(context, &failure);
+                self.say_broken(context, &failure, 0);
                 return Ok(Cycle::Over);
             }
         };
@@ -191,9 +251,10 @@ impl Watching<'_> {
         };
         let published = match published {
             Ok(published) => published,
-            Err(failure) => {
+            Err(Halted { published, failure }) => {
                 let away = failure.detail().exit == Exit::Unavailable;
-                self.say_broken(context, &failure);
+                self.say_published(context, &published, begun)?;
+                self.say_broken(context, &failure, published.len());
                 // A refusal stays one until something changes.
                 self.seen = Some(hash).filter(|_| !away);
                 return Ok(if away { Cycle::Later } else { Cycle::Over });
@@ -204,23 +265,45 @@ impl Watching<'_> {
         if !published.iter().any(|one| one.went_live) {
             return Ok(Cycle::Over);
         }
-        let overtaken = tokio::select! {
-            done = after.deployed(context, &published) => match done {
-                Ok(Exit::Interrupted) => return Ok(Cycle::Interrupted),
-                Ok(_) => false, // the outcome of a run was told; the watch goes on
-                Err(failure) => {
-                    self.say_broken(context, &failure);
-                    false
-                }
-            },
-            () = changes.settled() => true,
+        let begun = tokio::select! {
+            begun = after.begin(context, &published) => begun,
             () = interrupt.as_mut() => return Ok(Cycle::Interrupted),
         };
-        if overtaken {
-            after.overtaken(context).await;
+        if let Err(failure) = begun {
+            self.say_live(context, &failure);
             return Ok(Cycle::Again);
         }
-        Ok(Cycle::Over)
+        self.follow(context, changes, after).await
+    }
+
+    /// Goes along with what follows a deployment. A save that changes nothing does not end it.
+    async fn follow(
+        &self,
+        context: &mut Context,
+        changes: &mut Changes,
+        after: &mut impl AfterDeploy,
+    ) -> Result<Cycle, Failure> {
+        let done = {
+            let mut following = pin!(after.follow(context));
+            loop {
+                tokio::select! {
+                    done = following.as_mut() => break Some(done),
+                    () = changes.settled() => {
+                        if self.seen.as_ref() != Some(&changes.hash()?) {
+                            break None;
+                        }
+                    }
+                }
+            }
+        };
+        match done {
+            None => after.overtaken(context).await,
+            Some(Ok(Exit::Interrupted)) => return Ok(Cycle::Interrupted),
+            Some(Ok(_)) => {} // the outcome of a run was told; the watch goes on
+            Some(Err(failure)) => self.say_live(context, &failure),
+        }
+        // A look, not a wait: a change may have come while the end was taken in.
+        Ok(Cycle::Again)
     }
 
     /// Builds until a build was not overtaken by a change, and says for which inputs it holds.
@@ -247,14 +330,22 @@ impl Watching<'_> {
         }
     }
 
-    fn say_broken(&self, context: &mut Context, failure: &Failure) {
-        let detail = failure.detail();
-        if !detail.shown {
-            let look = context.out.look.clone();
-            context.out.warn(&crate::show::failure::text(detail, &look));
-        }
+    /// Tells why nothing went live, or nothing more than was told of before.
+    fn say_broken(&self, context: &mut Context, failure: &Failure, n_published: usize) {
+        say_failure(context, failure);
         let live = self.live.as_deref().unwrap_or("what was live");
-        context.out.say(&format!("{} ✗ not deployed · {live} stays live", clock(context)));
+        let came = match n_published {
+            0 => format!("not deployed · {live} stays live"),
+            _ => "the rest was not deployed".to_owned(),
+        };
+        context.out.say(&format!("{} ✗ {came}", clock(context)));
+    }
+
+    /// Tells of a failure after the deployment.
+    fn say_live(&self, context: &mut Context, failure: &Failure) {
+        say_failure(context, failure);
+        let live = self.live.as_deref().unwrap_or("the new version");
+        context.out.say(&format!("{} {live} is live all the same", clock(context)));
     }
 
     fn say_published(
@@ -276,6 +367,14 @@ impl Watching<'_> {
             }
         }
         context.out.flush()
+    }
+}
+
+fn say_failure(context: &mut Context, failure: &Failure) {
+    let detail = failure.detail();
+    if !detail.shown {
+        let look = context.out.look.clone();
+        context.out.warn(&crate::show::failure::text(detail, &look));
     }
 }
 
@@ -322,6 +421,57 @@ mod tests {
             assert_ne!(changes.hash().unwrap(), before);
             let quiet = timeout(Duration::from_millis(200), changes.settled()).await;
             assert!(quiet.is_err(), "one save came twice");
+        });
+    }
+
+    #[test]
+    fn a_watch_of_what_is_gone_with_its_folder_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().canonicalize().unwrap().join("inner/program");
+        std::fs::create_dir(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, "1").unwrap();
+        let mut changes = Changes::new(&file).unwrap();
+        let before = changes.hash().unwrap();
+        std::fs::remove_file(&file).unwrap();
+        assert_ne!(changes.hash().unwrap(), before, "the file may come back");
+        std::fs::remove_dir(file.parent().unwrap()).unwrap();
+        assert_eq!(changes.hash().unwrap_err().detail().exit, Exit::NotFound);
+    }
+
+    #[test]
+    fn a_folder_that_was_replaced_is_still_watched() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let (source, file) = (root.join("src"), root.join("src/deep/main.rs"));
+        let make = || {
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(&file, "1").unwrap();
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let settled = async |changes: &mut Changes| {
+                timeout(Duration::from_secs(10), changes.settled()).await.unwrap();
+                changes.hash().unwrap()
+            };
+            make();
+            let mut changes = Changes::new(&root).unwrap();
+            let before = changes.hash().unwrap();
+            for how in ["removed", "moved away"] {
+                if how == "removed" {
+                    std::fs::remove_dir_all(&source).unwrap();
+                } else {
+                    std::fs::rename(&source, folder.path().join(".old")).unwrap();
+                }
+                make();
+                assert_eq!(settled(&mut changes).await, before, "the same contents again");
+                while timeout(SETTLE_MAX, changes.settled()).await.is_ok() {
+                    changes.hash().unwrap();
+                }
+                std::fs::write(&file, how).unwrap();
+                assert_ne!(settled(&mut changes).await, before, "{how}: nobody looks any more");
+                std::fs::write(&file, "1").unwrap();
+                assert_eq!(settled(&mut changes).await, before);
+            }
         });
     }
 }

@@ -1034,7 +1034,8 @@ pub struct LogPage {
     /// The frames, in the order of storage.
     #[prost(message, repeated, tag = "1")]
     pub frames: ::prost::alloc::vec::Vec<LogFrame>,
-    /// Line to ask for next, counted from 0; the same as `total_lines` at the end of the log.
+    /// Line that begins next, counted from 0; the same as `total_lines` once the last one has begun. A
+    /// page that ends inside a line has passed over its rest when this is asked for; `cursor` never does.
     #[prost(uint64, tag = "2")]
     pub next_line: u64,
     /// Lines in the log so far.
@@ -1052,6 +1053,10 @@ pub struct LogPage {
     /// Number of the attempt whose log this is. Absent when there is no attempt.
     #[prost(uint32, optional, tag = "7")]
     pub attempt: ::core::option::Option<u32>,
+    /// Goes on right after this page when put into a request, also in the middle of a line that is
+    /// longer than a page. Holds across restarts of the server. Absent when there is no log.
+    #[prost(bytes = "bytes", optional, tag = "8")]
+    pub cursor: ::core::option::Option<::prost::bytes::Bytes>,
 }
 /// Asks for a page of a log.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1076,13 +1081,13 @@ pub struct ReadLogRequest {
     #[prost(uint32, optional, tag = "8")]
     pub max_lines: ::core::option::Option<u32>,
     /// Where the page begins. Absent: at the first line.
-    #[prost(oneof = "read_log_request::Start", tags = "6, 7")]
+    #[prost(oneof = "read_log_request::Start", tags = "6, 7, 9")]
     pub start: ::core::option::Option<read_log_request::Start>,
 }
 /// Nested message and enum types in `ReadLogRequest`.
 pub mod read_log_request {
     /// Where the page begins. Absent: at the first line.
-    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Start {
         /// At this line, counted from 0.
         #[prost(uint64, tag = "6")]
@@ -1090,6 +1095,9 @@ pub mod read_log_request {
         /// So many lines before the end that the log has now.
         #[prost(uint64, tag = "7")]
         TailLines(u64),
+        /// Right after the page that carried this cursor. The attempt must be the same.
+        #[prost(bytes, tag = "9")]
+        Cursor(::prost::bytes::Bytes),
     }
 }
 /// Answers ReadLog.
@@ -4821,6 +4829,794 @@ pub mod event_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// An image on the engine.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Image {
+    /// `sha256:` and the digest of its config: what containers are made from.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// Its names with tags, sorted. Empty: it has lost them.
+    #[prost(string, repeated, tag = "2")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Bytes on disk, unpacked; layers that it shares with others included.
+    #[prost(uint64, tag = "3")]
+    pub size_bytes: u64,
+    /// When its maker says that it was made, in milliseconds since the Unix epoch. Absent: it does not
+    /// say.
+    #[prost(int64, optional, tag = "4")]
+    pub created_ms: ::core::option::Option<i64>,
+}
+/// A message of an archive on its way to the server.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportImageRequest {
+    /// What it brings.
+    #[prost(oneof = "import_image_request::Item", tags = "1, 2, 3")]
+    pub item: ::core::option::Option<import_image_request::Item>,
+}
+/// Nested message and enum types in `ImportImageRequest`.
+pub mod import_image_request {
+    /// What it brings.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Item {
+        /// The first message.
+        #[prost(message, tag = "1")]
+        Start(super::ImportImageStart),
+        /// The next piece of the archive; at most 4 MiB, and pieces of 1 MiB do well.
+        #[prost(bytes, tag = "2")]
+        Piece(::prost::bytes::Bytes),
+        /// The last message: the archive is whole. Without it a client that goes away could not be told
+        /// from one that is done.
+        #[prost(message, tag = "3")]
+        End(super::ImportImageEnd),
+    }
+}
+/// Says what is to become of an archive.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportImageStart {
+    /// A name for the image instead of the archive's own names, for example `app:1`; only for an
+    /// archive of one image. Absent: the archive's own names.
+    #[prost(string, optional, tag = "1")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// Says that an archive is whole.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportImageEnd {}
+/// Answers ImportImage.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ImportImageResponse {
+    /// The images that came in, in the archive's order.
+    #[prost(message, repeated, tag = "1")]
+    pub images: ::prost::alloc::vec::Vec<Image>,
+}
+/// Asks for the engine's images.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListImagesRequest {}
+/// Answers ListImages.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListImagesResponse {
+    /// The images.
+    #[prost(message, repeated, tag = "1")]
+    pub images: ::prost::alloc::vec::Vec<Image>,
+}
+/// Asks to remove an image.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveImageRequest {
+    /// A name, with its tag or `:latest`; or an id, `sha256:…`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// Answers RemoveImage.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveImageResponse {}
+/// Asks to remove what nobody needs.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PruneImagesRequest {
+    /// Only tell what would go; nothing is removed.
+    #[prost(bool, tag = "1")]
+    pub dry_run: bool,
+}
+/// Answers PruneImages.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PruneImagesResponse {
+    /// Ids of the images that went or, for a dry run, would go.
+    #[prost(string, repeated, tag = "1")]
+    pub image_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Bytes that came free, or would.
+    #[prost(uint64, tag = "2")]
+    pub freed_bytes: u64,
+}
+/// Asks for an image from its registry.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PullImageRequest {
+    /// The name, as a pipeline writes it.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// A message of PullImage.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PullImageResponse {
+    /// What it tells.
+    #[prost(oneof = "pull_image_response::Item", tags = "1, 2")]
+    pub item: ::core::option::Option<pull_image_response::Item>,
+}
+/// Nested message and enum types in `PullImageResponse`.
+pub mod pull_image_response {
+    /// What it tells.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Item {
+        /// How far the pull is. Comes as often as it changes, and not at all for an image that is there.
+        #[prost(message, tag = "1")]
+        Progress(super::PullImageProgress),
+        /// The image; the last message.
+        #[prost(message, tag = "2")]
+        Pulled(super::PulledImage),
+    }
+}
+/// How far a pull is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PullImageProgress {
+    /// Bytes fetched so far, over all layers.
+    #[prost(uint64, tag = "1")]
+    pub current_bytes: u64,
+    /// Bytes in all, as far as known; grows while layers are found.
+    #[prost(uint64, tag = "2")]
+    pub total_bytes: u64,
+}
+/// An image that was pulled.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PulledImage {
+    /// The image.
+    #[prost(message, optional, tag = "1")]
+    pub image: ::core::option::Option<Image>,
+    /// The registry's digest, `name@sha256:…`. Absent: the engine names none.
+    #[prost(string, optional, tag = "2")]
+    pub digest: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// Generated client implementations.
+#[cfg(feature = "grpc")]
+pub mod images_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Brings images to the engine, lists and removes them.
+    #[derive(Debug, Clone)]
+    pub struct ImagesServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl ImagesServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> ImagesServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ImagesServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ImagesServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Takes in the images of an archive: what `docker save` writes, or an OCI layout as a tar file,
+        /// plain or gzipped. The first message says `start`, the last one `end`, and each one between them
+        /// brings a piece of the archive, in order. Nothing is kept when the call ends without `end`, or when
+        /// the archive is damaged. INVALID_ARGUMENT when it is none.
+        /// RESOURCE_EXHAUSTED when the archive is larger than 20 GiB or the server's disk is full.
+        pub async fn import_image(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<
+                Message = super::ImportImageRequest,
+            >,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportImageResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/gofer.v1.ImagesService/ImportImage",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("gofer.v1.ImagesService", "ImportImage"));
+            self.inner.client_streaming(req, path, codec).await
+        }
+        /// Lists the engine's images, by name; those without a name last. All of them: an engine holds
+        /// thousands at most.
+        pub async fn list_images(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListImagesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListImagesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/gofer.v1.ImagesService/ListImages",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("gofer.v1.ImagesService", "ListImages"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes a name from an image, or by id all its names. The image itself goes with its last name,
+        /// once no container needs it. NOT_FOUND when there is no such image; FAILED_PRECONDITION when the
+        /// engine refuses because a container needs it.
+        pub async fn remove_image(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemoveImageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveImageResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/gofer.v1.ImagesService/RemoveImage",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("gofer.v1.ImagesService", "RemoveImage"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes images that have no name and that no container needs. On an engine that is shared with
+        /// others, such as Docker, only those that this server has imported.
+        pub async fn prune_images(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PruneImagesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PruneImagesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/gofer.v1.ImagesService/PruneImages",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("gofer.v1.ImagesService", "PruneImages"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Asks the registry for an image, with the credentials that the server finds in Docker's
+        /// configuration of its own user, and tells how far it is. The last message is the image. A client
+        /// that goes away cancels the pull.
+        pub async fn pull_image(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PullImageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::PullImageResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/gofer.v1.ImagesService/PullImage",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("gofer.v1.ImagesService", "PullImage"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "grpc")]
+pub mod images_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with ImagesServiceServer.
+    #[async_trait]
+    pub trait ImagesService: std::marker::Send + std::marker::Sync + 'static {
+        /// Takes in the images of an archive: what `docker save` writes, or an OCI layout as a tar file,
+        /// plain or gzipped. The first message says `start`, the last one `end`, and each one between them
+        /// brings a piece of the archive, in order. Nothing is kept when the call ends without `end`, or when
+        /// the archive is damaged. INVALID_ARGUMENT when it is none.
+        /// RESOURCE_EXHAUSTED when the archive is larger than 20 GiB or the server's disk is full.
+        async fn import_image(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::ImportImageRequest>>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportImageResponse>,
+            tonic::Status,
+        >;
+        /// Lists the engine's images, by name; those without a name last. All of them: an engine holds
+        /// thousands at most.
+        async fn list_images(
+            &self,
+            request: tonic::Request<super::ListImagesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListImagesResponse>,
+            tonic::Status,
+        >;
+        /// Takes a name from an image, or by id all its names. The image itself goes with its last name,
+        /// once no container needs it. NOT_FOUND when there is no such image; FAILED_PRECONDITION when the
+        /// engine refuses because a container needs it.
+        async fn remove_image(
+            &self,
+            request: tonic::Request<super::RemoveImageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveImageResponse>,
+            tonic::Status,
+        >;
+        /// Removes images that have no name and that no container needs. On an engine that is shared with
+        /// others, such as Docker, only those that this server has imported.
+        async fn prune_images(
+            &self,
+            request: tonic::Request<super::PruneImagesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PruneImagesResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the PullImage method.
+        type PullImageStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::PullImageResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Asks the registry for an image, with the credentials that the server finds in Docker's
+        /// configuration of its own user, and tells how far it is. The last message is the image. A client
+        /// that goes away cancels the pull.
+        async fn pull_image(
+            &self,
+            request: tonic::Request<super::PullImageRequest>,
+        ) -> std::result::Result<tonic::Response<Self::PullImageStream>, tonic::Status>;
+    }
+    /// Brings images to the engine, lists and removes them.
+    #[derive(Debug)]
+    pub struct ImagesServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> ImagesServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for ImagesServiceServer<T>
+    where
+        T: ImagesService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/gofer.v1.ImagesService/ImportImage" => {
+                    #[allow(non_camel_case_types)]
+                    struct ImportImageSvc<T: ImagesService>(pub Arc<T>);
+                    impl<
+                        T: ImagesService,
+                    > tonic::server::ClientStreamingService<super::ImportImageRequest>
+                    for ImportImageSvc<T> {
+                        type Response = super::ImportImageResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::ImportImageRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ImagesService>::import_image(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ImportImageSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.client_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/gofer.v1.ImagesService/ListImages" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListImagesSvc<T: ImagesService>(pub Arc<T>);
+                    impl<
+                        T: ImagesService,
+                    > tonic::server::UnaryService<super::ListImagesRequest>
+                    for ListImagesSvc<T> {
+                        type Response = super::ListImagesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListImagesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ImagesService>::list_images(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListImagesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/gofer.v1.ImagesService/RemoveImage" => {
+                    #[allow(non_camel_case_types)]
+                    struct RemoveImageSvc<T: ImagesService>(pub Arc<T>);
+                    impl<
+                        T: ImagesService,
+                    > tonic::server::UnaryService<super::RemoveImageRequest>
+                    for RemoveImageSvc<T> {
+                        type Response = super::RemoveImageResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RemoveImageRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ImagesService>::remove_image(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RemoveImageSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/gofer.v1.ImagesService/PruneImages" => {
+                    #[allow(non_camel_case_types)]
+                    struct PruneImagesSvc<T: ImagesService>(pub Arc<T>);
+                    impl<
+                        T: ImagesService,
+                    > tonic::server::UnaryService<super::PruneImagesRequest>
+                    for PruneImagesSvc<T> {
+                        type Response = super::PruneImagesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PruneImagesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ImagesService>::prune_images(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PruneImagesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/gofer.v1.ImagesService/PullImage" => {
+                    #[allow(non_camel_case_types)]
+                    struct PullImageSvc<T: ImagesService>(pub Arc<T>);
+                    impl<
+                        T: ImagesService,
+                    > tonic::server::ServerStreamingService<super::PullImageRequest>
+                    for PullImageSvc<T> {
+                        type Response = super::PullImageResponse;
+                        type ResponseStream = T::PullImageStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PullImageRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ImagesService>::pull_image(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PullImageSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for ImagesServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "gofer.v1.ImagesService";
+    impl<T> tonic::server::NamedService for ImagesServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// A namespace.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Namespace {
@@ -6921,6 +7717,9 @@ pub struct EngineInfo {
     /// Since when it is in that state, in milliseconds since the Unix epoch.
     #[prost(int64, tag = "4")]
     pub since_ms: i64,
+    /// Why the server uses this engine, as half a sentence, for example `Docker answers`.
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
 }
 /// Asks what the server is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

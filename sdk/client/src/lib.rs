@@ -22,8 +22,8 @@ mod target;
 pub mod watch;
 
 pub use calls::{
-    Cancel, Client, Deploy, EventQuery, LogStart, Mode, NewNamespace, ReadLog, Rollback, RunQuery,
-    StartRun,
+    Cancel, Client, Deploy, EventQuery, ImportImages, LogStart, Mode, NewNamespace, Piece, ReadLog,
+    Rollback, RunQuery, StartRun,
 };
 pub use error::{ClientError, ErrorDetail, ErrorKind, Result, Violation};
 pub use target::{Target, Timeouts};

@@ -9,5 +9,6 @@ mod services;
 mod status;
 mod stream;
 mod unreadable;
+mod upload;
 
 pub use services::{ServerFacts, Services};

@@ -1,6 +1,7 @@
 //! Texts and numbers of requests become ids here, at the edge.
 
 use gofer_core::ids::{NamespaceId, PipelineId, PipelineKey, RunKey, TaskId, Version};
+use gofer_core::pipeline::check_image_name;
 use gofer_core::problem::Problem;
 use gofer_engine::records::PageRequest;
 use gofer_proto::v1 as pb;
@@ -35,6 +36,24 @@ pub(crate) fn run(namespace_id: &str, pipeline_id: &str, run_id: u64) -> Result<
 
 pub(crate) fn task(task_id: &str) -> Result<TaskId, Problem> {
     TaskId::parse(task_id)
+}
+
+/// The name of an image.
+pub(crate) fn image(field: &str, name: String) -> Result<String, Problem> {
+    check_image_name(field, &name)?;
+    Ok(name)
+}
+
+/// The name of an image, or its id.
+pub(crate) fn image_or_id(name: String) -> Result<String, Problem> {
+    let Some(hex) = name.strip_prefix("sha256:") else {
+        return image("name", name);
+    };
+    if hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+        return Ok(name);
+    }
+    let rule = "an image's id is `sha256:` and 64 hexadecimal digits";
+    Err(Problem::invalid_field("name", &name, rule))
 }
 
 pub(crate) fn version(version: u64) -> Result<Version, Problem> {

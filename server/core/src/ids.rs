@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::pipeline::{characters, shorten, unfit};
 use crate::problem::Problem;
 
 /// Shortest name of a namespace, pipeline, task or label, in characters.
@@ -16,12 +17,11 @@ pub const NAME_CHARS_MAX: usize = 32;
 /// underscores.
 ///
 /// # Errors
-/// The broken rule as a sentence, with the offending character where there is one.
+/// The broken rule as a sentence, with every offending character.
 pub fn check_name(what: &str, text: &str) -> Result<(), String> {
-    let offending = text.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '_');
-    if let Some(c) = offending {
+    if let Some(odd) = unfit(text, |c| c.is_ascii_alphanumeric() || c == '_') {
         return Err(format!(
-            "{what} id `{}` holds the character {c:?}; only letters, digits and underscores are allowed",
+            "{what} id `{}` holds {odd}; only letters, digits and underscores are allowed",
             shorten(text)
         ));
     }
@@ -30,20 +30,10 @@ pub fn check_name(what: &str, text: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "{what} id `{}` has {n_chars} characters; {NAME_CHARS_MIN} to {NAME_CHARS_MAX} are allowed",
-        shorten(text)
+        "{what} id `{}` has {}; {NAME_CHARS_MIN} to {NAME_CHARS_MAX} are allowed",
+        shorten(text),
+        characters(n_chars)
     ))
-}
-
-/// The start of a text that may be too long to print whole in an error.
-fn shorten(text: &str) -> String {
-    const SHOWN_CHARS_MAX: usize = 64;
-    if text.chars().count() <= SHOWN_CHARS_MAX {
-        return text.to_owned();
-    }
-    let mut short: String = text.chars().take(SHOWN_CHARS_MAX).collect();
-    short.push('…');
-    short
 }
 
 // A macro, because Rust has no other way to give several newtypes the same parsing and printing.
@@ -246,6 +236,8 @@ mod tests {
         check("a-b", Err("'-'"));
         check("täsk", Err("'ä'"));
         check("a b", Err("' '"));
+        check("a-b c!", Err("the characters '-', ' ', '!'; only"));
+        check("x", Err("has 1 character; 3 to 32"));
         check("a\0b", Err("'\\0'"));
     }
 

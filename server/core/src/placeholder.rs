@@ -14,6 +14,7 @@
 use std::fmt;
 
 use crate::ids::RunKey;
+use crate::pipeline::{characters, unfit};
 use crate::problem::nearest;
 
 /// Shortest key of a secret or object, in characters.
@@ -177,12 +178,12 @@ fn start_of(text: &str) -> String {
 /// hyphens and slashes.
 ///
 /// # Errors
-/// The broken rule as a sentence, with the offending character where there is one.
+/// The broken rule as a sentence, with every offending character.
 pub fn check_key(key: &str) -> Result<(), String> {
-    let fits = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/');
-    if let Some(c) = key.chars().find(|c| !fits(c)) {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/');
+    if let Some(odd) = unfit(key, fits) {
         return Err(format!(
-            "key `{}` holds the character {c:?}; only letters, digits and `_`, `.`, `-`, `/` are allowed",
+            "key `{}` holds {odd}; only letters, digits and `_`, `.`, `-`, `/` are allowed",
             start_of(key).escape_debug()
         ));
     }
@@ -191,8 +192,9 @@ pub fn check_key(key: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "key `{}` has {n_chars} characters; {KEY_CHARS_MIN} to {KEY_CHARS_MAX} are allowed",
-        start_of(key)
+        "key `{}` has {}; {KEY_CHARS_MIN} to {KEY_CHARS_MAX} are allowed",
+        start_of(key),
+        characters(n_chars)
     ))
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AttemptNumber, RunKey, TaskId};
-use crate::pipeline::{code, limits, quote, shorten};
+use crate::pipeline::{code, limits, quote, shorten, unfit};
 use crate::problem::{Kind, Problem, Violation};
 
 /// Who set a variable.
@@ -182,7 +182,7 @@ fn environment_bytes(key: &str, value: &str) -> usize {
 /// Says whether `name` may name a variable: `[A-Za-z_][A-Za-z0-9_]*`, case-sensitive.
 ///
 /// # Errors
-/// The broken rule as a sentence, with the offending character.
+/// The broken rule as a sentence, with every offending character.
 pub fn check_variable_name(name: &str) -> Result<(), String> {
     let Some(first) = name.chars().next() else {
         return Err("a variable has no name".to_owned());
@@ -190,10 +190,10 @@ pub fn check_variable_name(name: &str) -> Result<(), String> {
     if first.is_ascii_digit() {
         return Err(format!("the name of variable {} begins with the digit {first}", quote(name)));
     }
-    match name.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '_') {
+    match unfit(name, |c| c.is_ascii_alphanumeric() || c == '_') {
         None => Ok(()),
-        Some(c) => Err(format!(
-            "the name of variable {} holds the character {c:?}; only letters, digits and underscores are allowed",
+        Some(odd) => Err(format!(
+            "the name of variable {} holds {odd}; only letters, digits and underscores are allowed",
             quote(name)
         )),
     }

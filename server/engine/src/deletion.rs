@@ -11,7 +11,7 @@ use gofer_store::Progress;
 
 use crate::engine::{Engine, Shared};
 use crate::failpoint;
-use crate::limits::DELETE_AGAIN_AFTER;
+use crate::limits::{DELETE_AGAIN_AFTER, RETRY_MS};
 use crate::tasks::TaskKind;
 
 impl Engine {
@@ -55,7 +55,7 @@ pub(crate) async fn take_up(shared: &Arc<Shared>) -> Result<(), Problem> {
     }
     let shared_by_task = Arc::clone(shared);
     shared.tasks.spawn(TaskKind::Background, "unfinished deletions", async move {
-        let stop = shared_by_task.tasks.stop().clone();
+        let stop = shared_by_task.tasks.stop(TaskKind::Background).clone();
         tokio::select! {
             () = stop.cancelled() => {}
             () = finish_all(&shared_by_task, unfinished) => {}
@@ -117,7 +117,7 @@ async fn finish_pipeline(shared: &Arc<Shared>, key: PipelineKey) -> Result<(), P
 async fn wait_out(shared: &Arc<Shared>, problem: Problem) -> Result<(), Problem> {
     let passes =
         matches!(problem.kind, Kind::Full | Kind::Internal | Kind::Unavailable | Kind::Conflict);
-    if !passes || shared.tasks.stop().is_cancelled() {
+    if !passes || shared.tasks.stopping().is_cancelled() {
         return Err(problem);
     }
     tracing::warn!(%problem, "a deletion is held up; trying again");
@@ -154,12 +154,15 @@ async fn wait_until_settled(shared: &Arc<Shared>, key: &PipelineKey) -> Result<(
             Err(problem) => return Err(problem),
         };
         let mut watch = handle.watch().run;
-        // The owner ends when the run is settled, or when the server stops.
-        let settled = watch.wait_for(|run: &Arc<Run>| run.is_settled()).await.is_ok();
-        if !settled && shared.tasks.stop().is_cancelled() {
+        let settled = tokio::select! {
+            // The owner ends when the run is settled.
+            settled = watch.wait_for(|run: &Arc<Run>| run.is_settled()) => settled.is_ok(),
+            () = shared.tasks.stopping().cancelled() => false,
+        };
+        if !settled && shared.tasks.stopping().is_cancelled() {
             let message =
                 "the server is shutting down; it goes on with the deletion when it is back";
-            return Err(Problem::unavailable(message, 1000));
+            return Err(Problem::unavailable(message, RETRY_MS));
         }
     }
     Ok(())

@@ -4,21 +4,18 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
-use gofer_core::admission::{Admission, Place};
+use gofer_core::admission::Place;
 use gofer_core::ids::{RunKey, RunUid};
 use gofer_core::problem::{Kind, Problem};
 use gofer_core::run::{Run, RunState};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::engine::Shared;
-use crate::limits::DISPATCH_INBOX_MAX;
+use crate::lanes::Lanes;
+use crate::limits::{DISPATCH_INBOX_MAX, READ_AGAIN_AFTER, RETRY_MS};
 use crate::runs::{Owner, RunHandle};
 use crate::tasks::{TaskKind, Tasks};
-
-/// Wait before an admitted run that could not be read is tried again.
-const READ_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// What the dispatcher takes in.
 #[derive(Debug)]
@@ -30,10 +27,10 @@ pub(crate) enum Message {
     /// An admitted run that could not be read is to be tried again.
     Admitted(RunKey),
     /// A run needs its slot no longer.
-    Released(RunKey),
+    Released(RunKey, RunUid),
     /// A run's owner has ended.
     Ended(RunKey, RunUid),
-    /// Find or make the run's owner.
+    /// Find or make the run's owner; a settled run needs none.
     Find(RunKey, oneshot::Sender<Result<RunHandle, Problem>>),
     /// Find the run's owner, if it has one.
     Peek(RunKey, oneshot::Sender<Option<RunHandle>>),
@@ -83,11 +80,11 @@ impl Dispatch {
         }
     }
 
-    /// The run's owner, made where there is none.
+    /// The run's owner, made where there is none and something is left to do.
     pub(crate) async fn find(&self, key: &RunKey) -> Result<RunHandle, Problem> {
         let (tell, answer) = oneshot::channel();
         self.tell(Message::Find(key.clone(), tell)).await;
-        answer.await.map_err(|_ended| Problem::unavailable("the server is shutting down", 1000))?
+        answer.await.map_err(|_ended| stopping())?
     }
 
     /// The run's owner, if it has one.
@@ -114,7 +111,7 @@ impl Dispatch {
 pub(crate) struct Dispatcher {
     shared: Arc<Shared>,
     messages: mpsc::Receiver<Message>,
-    lanes: Admission,
+    lanes: Lanes,
     live: BTreeMap<RunKey, (RunUid, RunHandle)>,
 }
 
@@ -123,14 +120,14 @@ impl Dispatcher {
         let dispatcher = Self {
             shared: Arc::clone(shared),
             messages,
-            lanes: Admission::default(),
+            lanes: Lanes::default(),
             live: BTreeMap::new(),
         };
         shared.tasks.spawn(TaskKind::Owner, "dispatcher", dispatcher.dispatch());
     }
 
     async fn dispatch(mut self) {
-        let stop = self.shared.tasks.stop().clone();
+        let stop = self.shared.tasks.stop(TaskKind::Owner).clone();
         loop {
             let message = tokio::select! {
                 () = stop.cancelled() => return,
@@ -146,10 +143,11 @@ impl Dispatcher {
             Message::Queue(run) => self.queue(*run).await,
             Message::Recovered(run) => self.recovered(*run).await,
             Message::Admitted(key) => self.start(VecDeque::from([key]), None).await,
-            Message::Released(key) => {
-                let admitted = self.lanes.release(&key);
-                self.start(admitted.into(), None).await;
-                self.shared.dispatch.moves.send_modify(|n| *n = n.wrapping_add(1));
+            Message::Released(key, uid) => {
+                if let Some(admitted) = self.lanes.release(&key, &uid) {
+                    self.start(admitted.into(), None).await;
+                    self.shared.dispatch.moves.send_modify(|n| *n = n.wrapping_add(1));
+                }
             }
             Message::Ended(key, uid) => {
                 // A later owner of the same run is not over, and stays.
@@ -170,7 +168,7 @@ impl Dispatcher {
     }
 
     async fn queue(&mut self, run: Run) {
-        let admitted = self.lanes.queue(&run.spec.key, run.spec.policy.parallelism);
+        let admitted = self.lanes.queue(&run);
         self.start(admitted.into(), Some(run)).await;
     }
 
@@ -178,7 +176,7 @@ impl Dispatcher {
         match &run.state {
             RunState::Pending => self.queue(run).await,
             RunState::Running { .. } => {
-                self.lanes.restore(&run.spec.key);
+                self.lanes.restore(&run);
                 self.own(run);
             }
             RunState::Complete { .. } => {
@@ -200,7 +198,7 @@ impl Dispatcher {
                 Some(_) | None => match self.obtain(&key, &mut in_hand).await {
                     Ok(run) => self.own(run),
                     Err(problem) if problem.kind == Kind::NotFound => {
-                        admitted.extend(self.lanes.release(&key));
+                        admitted.extend(self.lanes.forget(&key));
                         continue;
                     }
                     Err(problem) => {
@@ -244,7 +242,7 @@ impl Dispatcher {
             Some((_, handle)) if !handle.is_over() => Ok(handle.clone()),
             Some(_) | None => {
                 let run = self.shared.stored_run(key).await?;
-                Ok(self.own(run))
+                Ok(if run.is_settled() { RunHandle::settled(run) } else { self.own(run) })
             }
         }
     }
@@ -255,6 +253,11 @@ impl Dispatcher {
         self.live.insert(key, (uid, handle.clone()));
         handle
     }
+}
+
+/// The answer of a dispatcher that is there no more.
+fn stopping() -> Problem {
+    Problem::unavailable("the server is shutting down", RETRY_MS)
 }
 
 fn answer<T>(tell: oneshot::Sender<T>, value: T) {

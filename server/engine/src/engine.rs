@@ -18,9 +18,10 @@ use tokio::sync::oneshot;
 
 use crate::config::EngineConfig;
 use crate::dispatch::{Dispatch, Dispatcher};
-use crate::engine_state::{EngineState, EngineWatch};
+use crate::engine_state::{Contact, EngineState, EngineWatch};
 use crate::expiry::Expiry;
 use crate::feed::Feed;
+use crate::limits::RETRY_MS;
 use crate::logs::Logs;
 use crate::readers::Readers;
 use crate::runs::Looks;
@@ -89,12 +90,12 @@ impl Engine {
         let (expiry, ended_runs) = Expiry::new();
         let shared = Arc::new(Shared {
             tasks,
-            clock: parts.clock,
+            clock: Arc::clone(&parts.clock),
             writer,
             readers,
             feed: Feed::new(),
             driver: parts.driver,
-            engine: EngineWatch::new(),
+            engine: EngineWatch::new(parts.clock.now()),
             looks: Looks::default(),
             logs: Logs::new(parts.log_dir),
             instance,
@@ -134,15 +135,16 @@ impl Engine {
         &self.shared.config
     }
 
-    /// Stops: no new work, running containers are let go of and will be found again. Returns the
-    /// names of tasks that did not end within `limit`.
+    /// Stops in stages: no new work, then the owners of runs, then the watch over containers and
+    /// the copying of logs. Containers go on and will be found again. Returns the names of tasks
+    /// that did not end within `limit`.
     pub async fn shut_down(&self, limit: Duration) -> Vec<String> {
         self.shared.tasks.shut_down(limit).await
     }
 
     /// Resolves when the engine begins to stop: streams end then.
     pub async fn stopping(&self) {
-        self.shared.tasks.stop().cancelled().await;
+        self.shared.tasks.stopping().cancelled().await;
     }
 
     /// Does something to its end though the caller may go away in the middle.
@@ -151,8 +153,9 @@ impl Engine {
         T: Send + 'static,
         F: Future<Output = Result<T, Problem>> + Send + 'static,
     {
-        if self.shared.tasks.stop().is_cancelled() {
-            return Err(Problem::unavailable("the server is shutting down", 1000));
+        let stopping = || Problem::unavailable("the server is shutting down", RETRY_MS);
+        if self.shared.tasks.stopping().is_cancelled() {
+            return Err(stopping());
         }
         let (tell, answer) = oneshot::channel();
         self.shared.tasks.spawn(TaskKind::Call, name, async move {
@@ -160,7 +163,7 @@ impl Engine {
                 tracing::debug!(call = name, "the caller went away; the call was finished");
             }
         });
-        answer.await.map_err(|_ended| Problem::unavailable("the server is shutting down", 1000))?
+        answer.await.map_err(|_ended| stopping())?
     }
 }
 
@@ -201,12 +204,14 @@ impl Shared {
 
     /// The engine answered.
     pub(crate) fn engine_is_up(self: &Arc<Self>) {
-        if self.engine.is_up() {
-            tracing::info!("the container engine answers again");
-            self.note_engine(
-                EntryKind::EngineBack,
-                "the container engine answers again".to_owned(),
-            );
+        match self.engine.is_up() {
+            Contact::Usual => {}
+            Contact::First => tracing::debug!("the container engine answered for the first time"),
+            Contact::Again => {
+                let text = "the container engine answers again";
+                tracing::info!("{text}");
+                self.note_engine(EntryKind::EngineBack, text.to_owned());
+            }
         }
     }
 

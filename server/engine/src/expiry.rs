@@ -36,7 +36,7 @@ impl Expiry {
 pub(crate) fn spawn(shared: &Arc<Shared>, mut ended_runs: mpsc::Receiver<PipelineKey>) {
     let shared_by_task = Arc::clone(shared);
     shared.tasks.spawn(TaskKind::Background, "expiry", async move {
-        let stop = shared_by_task.tasks.stop().clone();
+        let stop = shared_by_task.tasks.stop(TaskKind::Background).clone();
         let mut prune = tokio::time::interval(PRUNE_EVERY); // the first tick comes at once
         prune.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -72,11 +72,11 @@ async fn expire_logs(shared: &Arc<Shared>, pipeline: PipelineKey) -> Result<(), 
 
 async fn prune_history(shared: &Arc<Shared>) -> Result<(), Problem> {
     let age_ms = i64::try_from(shared.config.event_log_retention_ms).unwrap_or(i64::MAX);
-    let before =
-        gofer_core::time::Timestamp::from_ms(shared.clock.now().as_ms().saturating_sub(age_ms));
+    let now = shared.clock.now();
+    let before = gofer_core::time::Timestamp::from_ms(now.as_ms().saturating_sub(age_ms));
     loop {
-        let progress = shared.writer.call(move |tx| tx.prune_history(before)).await?;
-        if progress == gofer_store::Progress::Done || shared.tasks.stop().is_cancelled() {
+        let progress = shared.writer.call(move |tx| tx.prune_history(before, now)).await?;
+        if progress == gofer_store::Progress::Done || shared.tasks.stopping().is_cancelled() {
             return Ok(());
         }
     }

@@ -27,6 +27,8 @@ mod engine_state;
 mod expiry;
 mod failpoint;
 mod feed;
+mod images;
+mod lanes;
 mod limits;
 mod logs;
 mod readers;
@@ -44,7 +46,9 @@ pub use config::EngineConfig;
 pub use engine::{Engine, EngineParts};
 pub use engine_state::EngineState;
 pub use failpoint::{hit as failpoint, names as failpoint_names};
-pub use logs::{FollowItem, LogAnswer, LogBatch, LogFollow, LogQuery, RunLogFollow, TaggedFrame};
+pub use logs::{
+    FollowItem, LogAnswer, LogBatch, LogFollow, LogQuery, PageFrom, RunLogFollow, TaggedFrame,
+};
 pub use reading::RunView;
 pub use requests::{CancelRequest, RetryRequest, StartRequest};
 pub use runs::{LiveAttempt, RunWatch};

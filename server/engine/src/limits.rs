@@ -47,6 +47,9 @@ pub(crate) const PRUNE_EVERY: Duration = Duration::from_secs(3 * 60 * 60);
 /// Free bytes on the disk below which no new run is accepted: a run's states and the last lines of
 /// its logs must still fit.
 pub(crate) const DISK_RESERVE_BYTES: u64 = 16 * 1024 * 1024;
+/// Free bytes on the disk below which no archive of an image is taken in: it must not be an upload that
+/// makes runs wait.
+pub(crate) const UPLOAD_RESERVE_BYTES: u64 = 4 * DISK_RESERVE_BYTES;
 /// When a caller may try again on a full disk, in milliseconds.
 pub(crate) const FULL_RETRY_MS: u64 = 5_000;
 /// Bytes that one step of a follower of a whole run takes from all its logs together: below what
@@ -54,3 +57,21 @@ pub(crate) const FULL_RETRY_MS: u64 = 5_000;
 pub(crate) const MERGED_BYTES_MAX: usize = 1024 * 1024;
 /// What each log may give in such a step however many there are: less would read a file in crumbs.
 pub(crate) const MERGED_SHARE_BYTES_MIN: usize = 8 * 1024;
+/// How often a container that was told to stop is looked at, and how soon an inspection that the
+/// engine refused is tried again.
+pub(crate) const STOPPING_LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Wait before an admitted run that could not be read is tried again.
+pub(crate) const READ_AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// Wait before a log that a pump still holds is opened again: the pump was told to end.
+pub(crate) const LOG_AGAIN_AFTER: Duration = Duration::from_millis(100);
+/// Wait before the next call to an engine that just came back: keeps a flapping one from being
+/// hammered.
+pub(crate) const ENGINE_BACK_PAUSE: Duration = Duration::from_millis(20);
+/// Owners of a run that end under a caller's hands, one after another, before it gives up: each
+/// end means that the run moved on, so a second look nearly always suffices.
+pub(crate) const LOOKS_MAX: u32 = 8;
+/// When a caller whose run moved on that often may try again, in milliseconds.
+pub(crate) const LOOKS_RETRY_MS: u64 = 100;
+/// When a caller may try again who met a server that stops, or an engine or a store that cannot
+/// answer now, in milliseconds: a restart takes about that long.
+pub(crate) const RETRY_MS: u64 = 1_000;

@@ -12,14 +12,14 @@ use gofer_core::problem::Problem;
 
 use crate::engine::{Engine, Shared};
 use crate::engine_state::{is_unreachable, wait_of};
-use crate::limits::RECONCILE_EVERY;
+use crate::limits::{RECONCILE_EVERY, RETRY_MS};
 use crate::tasks::TaskKind;
 
 /// Starts the reading of events and the regular comparison.
 pub(crate) fn spawn(shared: &Arc<Shared>) {
     let for_events = Arc::clone(shared);
     shared.tasks.spawn(TaskKind::Background, "engine events", async move {
-        let stop = for_events.tasks.stop().clone();
+        let stop = for_events.tasks.stop(TaskKind::Background).clone();
         tokio::select! {
             () = stop.cancelled() => {}
             () = read_events(&for_events) => {}
@@ -27,17 +27,24 @@ pub(crate) fn spawn(shared: &Arc<Shared>) {
     });
     let for_listing = Arc::clone(shared);
     shared.tasks.spawn(TaskKind::Background, "reconcile", async move {
-        let stop = for_listing.tasks.stop().clone();
-        loop {
-            if let Err(error) = reconcile(&for_listing).await {
-                tracing::warn!(%error, "could not compare containers with runs");
-            }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(RECONCILE_EVERY) => {}
-            }
+        let stop = for_listing.tasks.stop(TaskKind::Background).clone();
+        tokio::select! {
+            // In the middle too: an engine that is slow to answer must not hold the server up, and
+            // what was not removed is found again.
+            () = stop.cancelled() => {}
+            () = reconcile_for_ever(&for_listing) => {}
         }
     });
+}
+
+/// Compares containers with runs, from time to time.
+async fn reconcile_for_ever(shared: &Arc<Shared>) {
+    loop {
+        if let Err(error) = reconcile(shared).await {
+            tracing::warn!(%error, "could not compare containers with runs");
+        }
+        tokio::time::sleep(RECONCILE_EVERY).await;
+    }
 }
 
 /// Reads the engine's events for ever; after each loss everything must be looked at.
@@ -80,7 +87,7 @@ async fn wait_after(shared: &Arc<Shared>, error: &DriverError, n_tries: u32) {
 async fn reconcile(shared: &Arc<Shared>) -> Result<u64, Problem> {
     let listed = match shared.driver.list(&shared.instance).await {
         Ok(listed) => listed,
-        Err(error) => return Err(Problem::unavailable(error.message, 1000)),
+        Err(error) => return Err(Problem::unavailable(error.message, RETRY_MS)),
     };
     if listed.is_empty() {
         return Ok(0);

@@ -13,11 +13,7 @@ use ulid::Ulid;
 use crate::dispatch::Message;
 use crate::engine::{Engine, Shared};
 use crate::failpoint;
-use crate::limits::{DISK_RESERVE_BYTES, FULL_RETRY_MS};
-
-/// Owners of a run that end under a caller's hands, one after another, before it gives up: each
-/// end means that the run moved on, so a second look nearly always suffices.
-const LOOKS_MAX: u32 = 8;
+use crate::limits::{DISK_RESERVE_BYTES, FULL_RETRY_MS, LOOKS_MAX, LOOKS_RETRY_MS};
 
 /// A run to start.
 #[derive(Debug, Clone)]
@@ -224,7 +220,7 @@ impl Shared {
         }
         Err(Problem::unavailable(
             format!("run {} moved on too often to be cancelled", request.run),
-            100,
+            LOOKS_RETRY_MS,
         ))
     }
 

@@ -6,7 +6,7 @@ use gofer_core::problem::Problem;
 use gofer_store::{Done, Job, Store, StoreError, Tx};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::limits::{GROUP_JOBS_MAX, WRITER_QUEUE_MAX};
+use crate::limits::{GROUP_JOBS_MAX, RETRY_MS, WRITER_QUEUE_MAX};
 
 /// A handle to the writer thread.
 #[derive(Debug, Clone)]
@@ -127,9 +127,9 @@ pub(crate) fn problem(error: &StoreError) -> Problem {
 
 /// The store dropped the job unrun: it could not begin a transaction.
 fn not_begun() -> Problem {
-    Problem::unavailable("the store could not begin a transaction", 1000)
+    Problem::unavailable("the store could not begin a transaction", RETRY_MS)
 }
 
 fn closed() -> Problem {
-    Problem::unavailable("the server is shutting down", 1000)
+    Problem::unavailable("the server is shutting down", RETRY_MS)
 }

@@ -1,8 +1,8 @@
 //! An open file with its name, for errors, and a count of what was read. Everything reads and writes
 //! at a given place; there is no file pointer that two could share.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -23,13 +23,15 @@ impl LogFile {
         Ok(file.map(|file| Self::of(file, path)))
     }
 
-    /// Opens for writing, and makes the file if there is none.
+    /// Opens for writing, and makes the file if there is none. What a task prints is for nobody but
+    /// the server, whatever the umask says.
     pub(crate) fn create(path: &Path) -> Result<Self, LogError> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
+            .mode(0o600)
             .open(path)
             .map_err(LogError::io("create", path))?;
         Ok(Self::of(file, path))
@@ -97,6 +99,13 @@ impl LogFile {
     pub(crate) fn corrupt(&self, offset: u64, what: &'static str) -> LogError {
         LogError::Corrupt { path: self.path.clone(), offset, what }
     }
+}
+
+/// Makes a folder and those above it, for the server alone.
+pub(crate) fn create_folder(folder: &Path) -> Result<(), LogError> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder.create(folder).map_err(LogError::io("create", folder))
 }
 
 /// Waits until the names in a folder are on disk. A folder that was removed in the meantime, with the

@@ -1,6 +1,6 @@
 //! The logs of attempts, as files: exact bytes in, exact bytes out, and any page of them in constant
 //! time. The engine owns one [`LogWriter`] for each running attempt; the API opens [`LogReader`]s
-//! for pages and followers; the sweeper asks [`LogDir`] what is there. Everything is synchronous.
+//! for pages and followers. Everything is synchronous.
 //!
 //! What must never happen: a byte changed, lost or repeated; a reader that sees half a frame; a
 //! path made of user text; a panic, an endless read or a wrong answer because of a damaged file.
@@ -33,7 +33,8 @@
 //!   pages of the file before that record; reading them says [`LogError::Corrupt`].
 //! - The place to go on at the engine ([`LogWriter::resume_cursor`]) stays two seconds behind the
 //!   newest stored time. A frame of the other stream that is not stored yet may carry an earlier
-//!   time than one that is; the engine, asked for later times only, would leave it out for ever.
+//!   time than one that is; the engine, asked for later times only, would leave it out for ever. It
+//!   also stays no later than a line that is open, which a driver may have to see again to end it.
 //! - A [`Position`] leaves the process as the log's id and a file offset, nothing else; what belongs
 //!   to it is looked up again and so cannot be forged. See [`LogReader::position`].
 //! - A page that ends because of its size ends before a line's beginning where it can, so that

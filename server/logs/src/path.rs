@@ -73,19 +73,6 @@ impl LogDir {
         Ok(n_bytes)
     }
 
-    /// The runs that have a folder here, in no order. Names that are no uid are passed over.
-    ///
-    /// # Errors
-    /// [`LogError::Io`] if the root cannot be listed; the iterator says the same of a folder in it.
-    pub fn runs(&self) -> Result<impl Iterator<Item = Result<RunUid, LogError>>, LogError> {
-        let root = self.root.clone();
-        let shards = list(&root)?.into_iter().flatten();
-        Ok(shards.flat_map(move |shard| match shard {
-            Ok(shard) => runs_of(&shard.path()),
-            Err(error) => vec![Err(LogError::io("list", &root)(error))],
-        }))
-    }
-
     fn run_folder(&self, uid: &RunUid) -> (PathBuf, PathBuf) {
         let uid = uid.as_str();
         // A uid's first characters are its time, the same for all runs of a month. The last ones are
@@ -131,25 +118,6 @@ impl LogPath {
         }
         Ok(n_bytes)
     }
-}
-
-/// The runs in one of the folders below the root. There are 1,296 such folders at most, so the list
-/// of one is short.
-fn runs_of(shard: &Path) -> Vec<Result<RunUid, LogError>> {
-    let entries = match list(shard) {
-        Ok(entries) => entries,
-        Err(error) => return vec![Err(error)],
-    };
-    entries
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| match entry {
-            Ok(entry) => {
-                entry.file_name().to_str().and_then(|name| RunUid::parse(name).ok()).map(Ok)
-            }
-            Err(error) => Some(Err(LogError::io("list", shard)(error))),
-        })
-        .collect()
 }
 
 /// A folder's entries; `None` if it is not there, or is not a folder.

@@ -7,10 +7,8 @@
 //!                                             └──> the index ends with what belongs to the scan
 //! ```
 
-use std::fs;
-
 use crate::error::LogError;
-use crate::files::LogFile;
+use crate::files::{LogFile, create_folder};
 use crate::format::{
     FileKind, HEADER_BYTES, Header, SEAL_BYTES_MAX, Seal, VERSION, decode_header, decode_seal,
     encode_header,
@@ -40,7 +38,7 @@ pub(crate) struct Tail {
 
 pub(crate) fn recover(path: &LogPath) -> Result<Recovered, LogError> {
     let [folder, ..] = &path.folders;
-    fs::create_dir_all(folder).map_err(LogError::io("create", folder))?;
+    create_folder(folder)?;
     let (data, log_id) = open_data(path)?;
     let index = open_index(path, log_id)?;
     let file_len = data.len()?;

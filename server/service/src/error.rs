@@ -22,15 +22,13 @@ pub enum StartError {
         /// The refused address.
         address: SocketAddr,
     },
-    /// A variable of the environment has a value that it cannot have.
-    #[error("{variable}={value:?}: {rule}")]
-    Variable {
-        /// Its name.
-        variable: &'static str,
-        /// Its value.
-        value: String,
-        /// What it may be.
-        rule: &'static str,
+    /// A setting has a value that it cannot have, or there is no such setting.
+    #[error("{place}: {rule}")]
+    Setting {
+        /// Where it stands: `file:line`, or the variable with its value.
+        place: String,
+        /// What is wrong with it and what it may be.
+        rule: String,
     },
     /// The store could not be opened.
     #[error(transparent)]
@@ -64,6 +62,14 @@ pub enum StartError {
     /// The container engine's address makes no sense.
     #[error("the container engine cannot be used: {0}")]
     Driver(#[from] gofer_core::ports::driver::DriverError),
+    /// Neither engine can be used, and none was asked for.
+    #[error("no container engine can be used. Docker: {docker}. Embedded: {embedded}")]
+    NoEngine {
+        /// Why not Docker.
+        docker: String,
+        /// Why not the embedded one.
+        embedded: String,
+    },
     /// The engine could not start.
     #[error("the server could not start: {0}")]
     Engine(Problem),
@@ -80,7 +86,7 @@ impl StartError {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::NotDevMode | Self::NotLoopback { .. } | Self::Variable { .. } => Kind::Invalid,
+            Self::NotDevMode | Self::NotLoopback { .. } | Self::Setting { .. } => Kind::Invalid,
             Self::Store(gofer_store::OpenError::Locked { .. }) => Kind::Rejected,
             Self::Store(gofer_store::OpenError::Full { .. }) => Kind::Full,
             Self::Store(
@@ -92,7 +98,7 @@ impl StartError {
             ) => Kind::Rejected,
             Self::Io { .. } | Self::Listen { .. } => Kind::Rejected,
             Self::Tls { .. } | Self::Serve(_) | Self::ServingEnded => Kind::Internal,
-            Self::Driver(_) => Kind::Unavailable,
+            Self::Driver(_) | Self::NoEngine { .. } => Kind::Unavailable,
             Self::Engine(problem) => problem.kind,
         }
     }

@@ -14,7 +14,6 @@ use gofer_core::ids::RunUid;
 use gofer_core::placeholder::NoStores;
 use gofer_core::ports::Clock;
 use gofer_core::ports::driver::Driver;
-use gofer_driver_docker::{DockerDriver, DockerSettings};
 use gofer_engine::{Engine, EngineParts, SystemClock};
 use gofer_store::Store;
 use tokio::net::TcpListener;
@@ -23,6 +22,7 @@ use tokio::task::JoinSet;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
+use crate::choice::{self, Chosen};
 use crate::config::Config;
 use crate::error::StartError;
 use crate::signals::Signals;
@@ -57,8 +57,16 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         source,
     })?;
     let limit = config.shutdown_timeout;
-    let last_contact_ms = contact::last(&config.data_dir);
-    let mut running = start(config, |instance| docker(instance, last_contact_ms)).await?;
+    let starting =
+        start_on(config, async |config, instance| choice::choose(config, instance).await);
+    let mut running = tokio::select! {
+        started = starting => started?,
+        // Letting go in the middle is what a crash does, and the next start survives that.
+        () = signals.next() => {
+            tracing::info!("stopped before it had started");
+            return Ok(());
+        }
+    };
     tokio::select! {
         () = signals.next() => {}
         ended = running.serving.join_next() => return served(ended),
@@ -69,6 +77,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let mut at_once = JoinSet::new();
     at_once.spawn(signals.leave_at_the_next());
     running.stop(limit).await;
+    tracing::info!("stopped");
     Ok(())
 }
 
@@ -81,12 +90,6 @@ fn served(
     }
 }
 
-/// The Docker driver for a data directory.
-fn docker(instance: &RunUid, last_contact_ms: Option<i64>) -> Result<Arc<dyn Driver>, StartError> {
-    let settings = DockerSettings { last_contact_ms, ..DockerSettings::from_env(instance.clone()) };
-    Ok(Arc::new(DockerDriver::new(settings)?))
-}
-
 /// Starts a server on a driver and answers once it listens.
 ///
 /// # Errors
@@ -95,12 +98,25 @@ pub async fn start<D>(config: Config, driver: D) -> Result<Running, StartError>
 where
     D: FnOnce(&RunUid) -> Result<Arc<dyn Driver>, StartError>,
 {
+    start_on(config, async |_config, instance| {
+        let driver = driver(instance)?;
+        let kind = driver.info().await.map(|info| info.kind).unwrap_or_default();
+        Ok(Chosen { driver, kind, reason: "it was given".to_owned() })
+    })
+    .await
+}
+
+/// Starts a server on the engine that `choose` comes back with.
+async fn start_on<C>(config: Config, choose: C) -> Result<Running, StartError>
+where
+    C: AsyncFnOnce(&Config, &RunUid) -> Result<Chosen, StartError>,
+{
     check(&config)?;
     let clock = Arc::new(SystemClock);
     let started = clock.now();
     let fresh = fresh_instance()?;
     let store = Store::open(&config.data_dir, &fresh, started)?;
-    let driver = driver(store.instance())?;
+    let chosen = choose(&config, store.instance()).await?;
     let tls = tls::identity(&config.data_dir, config.address)?;
     let listener = TcpListener::bind(config.address)
         .await
@@ -112,11 +128,11 @@ where
     if engine_config.advertised_host.is_empty() {
         engine_config.advertised_host = address.to_string();
     }
-    let kind = engine_kind(&*driver).await;
+    say_whether_it_answers(&*chosen.driver).await;
     let parts = EngineParts {
         store,
         log_dir: config.data_dir.join("logs"),
-        driver,
+        driver: chosen.driver,
         clock,
         resolver: Arc::new(NoStores),
         config: engine_config,
@@ -127,7 +143,8 @@ where
         commit: option_env!("GOFER_COMMIT").map(str::to_owned),
         started_ms: started.as_ms(),
         data_dir: config.data_dir.display().to_string(),
-        engine_kind: kind,
+        engine_kind: chosen.kind,
+        engine_reason: chosen.reason,
         dev_mode: config.dev_mode,
     };
     let (stop_serving, stopped) = oneshot::channel();
@@ -158,9 +175,9 @@ fn fresh_instance() -> Result<RunUid, StartError> {
     RunUid::parse(&ulid::Ulid::generate().to_string().to_lowercase()).map_err(StartError::Engine)
 }
 
-/// The engine's kind. One that does not answer is said so, and the server starts all the same:
-/// it answers for what it knows, and runs wait.
-async fn engine_kind(driver: &dyn Driver) -> String {
+/// Logs whether the engine answers. One that does not is no reason not to start: the server answers
+/// for what it knows, and runs wait.
+async fn say_whether_it_answers(driver: &dyn Driver) {
     match driver.info().await {
         Ok(info) => {
             tracing::info!(
@@ -168,11 +185,9 @@ async fn engine_kind(driver: &dyn Driver) -> String {
                 version = info.version,
                 "the container engine answers"
             );
-            info.kind
         }
         Err(error) => {
             tracing::warn!(%error, "the container engine does not answer; runs wait until it does");
-            "docker".to_owned()
         }
     }
 }

@@ -129,11 +129,6 @@ impl Reader {
         self.read(|db| db.run(key))
     }
 
-    /// The run of that unique id, whole; none where there is none.
-    pub fn run_by_uid(&self, uid: &RunUid) -> Result<Option<Run>, StoreError> {
-        self.read(|db| db.run_by_uid(uid))
-    }
-
     /// One run without its task runs.
     pub fn run_summary(&self, key: &RunKey) -> Result<RunSummary, StoreError> {
         self.read(|db| db.run_summary(key))
@@ -165,16 +160,6 @@ impl Reader {
         n_keep: u32,
     ) -> Result<Vec<(RunKey, RunUid)>, StoreError> {
         self.read(|db| db.expired_logs(key, n_keep))
-    }
-
-    /// The unique ids of all runs.
-    pub fn run_uids(&self) -> Result<BTreeSet<RunUid>, StoreError> {
-        self.read(|db| db.run_uids())
-    }
-
-    /// The unique ids of the runs whose logs were not removed: a log folder of any other is litter.
-    pub fn log_owners(&self) -> Result<BTreeSet<RunUid>, StoreError> {
-        self.read(|db| db.log_owners())
     }
 
     /// Deletions that were begun and not finished.

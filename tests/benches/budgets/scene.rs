@@ -138,15 +138,17 @@ async fn start(config: &Config, driver: &Timed) -> Result<Running> {
 
 /// Settings for a server on this directory; nothing in the environment changes them but Docker's.
 pub(crate) fn config(data_dir: &Path) -> Result<Config> {
-    let mut config = Config::from_env()?;
-    config.data_dir = data_dir.to_path_buf();
-    config.address = ([127, 0, 0, 1], 0).into();
-    config.dev_mode = true;
-    config.engine = gofer_engine::EngineConfig {
+    let engine = gofer_engine::EngineConfig {
         run_parallelism_limit: 0,
         ..gofer_engine::EngineConfig::default()
     };
-    Ok(config)
+    Ok(Config {
+        data_dir: data_dir.to_path_buf(),
+        address: ([127, 0, 0, 1], 0).into(),
+        dev_mode: true,
+        engine,
+        ..Config::default()
+    })
 }
 
 /// Registers a pipeline and makes it live.

@@ -12,6 +12,7 @@ use gofer_core::ports::driver::{
     Capabilities, ContainerSpec, Driver, DriverError, DriverStream, EngineEvent, EngineInfo,
     Handle, Listed, Observed, ProgressSink, PullRequest, PulledImage,
 };
+use gofer_core::ports::images::Images;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -161,5 +162,9 @@ impl Driver for Timed {
 
     fn list(&self, instance: &InstanceId) -> BoxFuture<'_, Result<Vec<Listed>, DriverError>> {
         self.inner.list(instance)
+    }
+
+    fn images(&self) -> &dyn Images {
+        self.inner.images()
     }
 }

@@ -15,6 +15,7 @@
 mod cursors;
 mod dice;
 mod hunt;
+mod images;
 mod logs;
 mod marks;
 mod plain;
@@ -54,6 +55,8 @@ const TARGETS: &[Entry] = &[
     ("log-files", logs::files),
     ("log-token", logs::tokens),
     ("page-cursor", cursors::pages),
+    ("image-layer", images::layers),
+    ("image-archive", images::archives),
     ("cli-reference", processes::references),
     ("cli-settings", processes::settings),
     ("rpc", server::calls),

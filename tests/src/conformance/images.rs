@@ -44,6 +44,6 @@ fn request(image: &str, policy: PullPolicy) -> PullRequest {
     PullRequest { image: image.to_owned(), policy, auth: None }
 }
 
-fn silent() -> ProgressSink {
+pub(super) fn silent() -> ProgressSink {
     Arc::new(|_| {})
 }

@@ -10,6 +10,7 @@
 
 pub mod ends;
 pub mod images;
+pub mod imports;
 pub mod job;
 pub mod logs;
 pub mod starts;
@@ -218,6 +219,16 @@ macro_rules! conformance_suite {
             images: an_image_that_is_there_is_not_pulled
             images: never_with_a_missing_image_says_so
             images: a_container_of_a_missing_image_is_an_image_fault
+            imports: an_imported_image_is_listed_and_runs
+            imports: every_form_of_archive_gives_the_same_image
+            imports: another_name_takes_the_place_of_the_archives_own
+            imports: an_archive_that_is_none_leaves_nothing
+            imports: an_archive_that_is_damaged_in_part_leaves_nothing
+            imports: a_name_that_is_taken_moves_to_the_new_image
+            imports: a_removed_name_is_gone_and_the_image_with_the_last
+            imports: prune_takes_what_has_no_name_and_says_before_what
+            imports: prune_leaves_what_a_container_needs
+            imports: names_and_ids_that_are_none_are_config_faults
         }
     };
     (@tests $bench:path, $test:meta, $($theme:ident: $case:ident)*) => {

@@ -12,6 +12,7 @@ use gofer_core::ports::driver::{
     FaultKind, Handle, Listed, LogEnd, Observed, ProgressSink, PullProgress, PullRequest,
     PulledImage,
 };
+use gofer_core::ports::images::Images;
 use tokio::time::Instant;
 
 use super::FakeEngine;
@@ -50,12 +51,15 @@ impl FakeDriver {
         self.engine.look(|state| if state.faults.unreachable { Err(unreachable()) } else { Ok(()) })
     }
 
-    async fn read<T>(&self, act: impl FnOnce(&mut State) -> T) -> Result<T, DriverError> {
+    pub(super) async fn read<T>(
+        &self,
+        act: impl FnOnce(&mut State) -> T,
+    ) -> Result<T, DriverError> {
         self.enter().await?;
         Ok(self.engine.look(act))
     }
 
-    async fn act<T>(&self, act: impl FnOnce(&mut State) -> T) -> Result<T, DriverError> {
+    pub(super) async fn act<T>(&self, act: impl FnOnce(&mut State) -> T) -> Result<T, DriverError> {
         self.enter().await?;
         self.engine.change(|state| {
             let done = act(state);
@@ -134,7 +138,7 @@ impl FakeDriver {
         self.engine.change(|state| {
             let image = state.images.entry(name.clone()).or_insert(image);
             image.on_engine = true;
-            Ok(PulledImage { image_id: image.id(&name), digest: Some(image.digest(&name)) })
+            Ok(PulledImage { image_id: image.id(&name), digest: image.digest(&name) })
         })
     }
 }
@@ -245,6 +249,10 @@ impl Driver for FakeDriver {
             ours.map(listed).collect()
         }))
     }
+
+    fn images(&self) -> &dyn Images {
+        self
+    }
 }
 
 fn ensure(state: &mut State, spec: ContainerSpec) -> Result<Handle, DriverError> {
@@ -274,10 +282,9 @@ fn ensure(state: &mut State, spec: ContainerSpec) -> Result<Handle, DriverError>
     let now = Instant::now();
     let handle = Handle { key: spec.key.clone(), id: format!("fake-{}", state.fresh_id()) };
     let stage = Stage::Running { since_ms: state.ms_at(now), next_step: 0, due: now };
-    let id = handle.id.clone();
-    state
-        .containers
-        .insert(name.clone(), Container { id, spec, program, stage, frames: Vec::new() });
+    let (id, image_id) = (handle.id.clone(), state.image_id(&spec.image));
+    let container = Container { id, image_id, spec, program, stage, frames: Vec::new() };
+    state.containers.insert(name.clone(), container);
     state.tell(&name);
     state.advance(now);
     Ok(handle)

@@ -23,6 +23,19 @@ pub struct FakeImage {
     pub revision: u32,
     /// Without this the registry refuses.
     pub login: Option<RegistryLogin>,
+    /// Set where an import brought it.
+    pub imported: Option<FakeImport>,
+}
+
+/// An image that an import brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FakeImport {
+    /// The digest of its config.
+    pub id: String,
+    /// Its size.
+    pub bytes: u64,
+    /// When it was made, milliseconds since the epoch.
+    pub created_ms: Option<i64>,
 }
 
 impl Default for FakeImage {
@@ -35,6 +48,7 @@ impl Default for FakeImage {
             bytes: 0,
             revision: 1,
             login: None,
+            imported: None,
         }
     }
 }
@@ -53,11 +67,14 @@ impl FakeImage {
     }
 
     pub(super) fn id(&self, name: &str) -> String {
-        format!("sha256:{}", self.hex("image", name))
+        let imported = self.imported.as_ref().map(|import| import.id.clone());
+        imported.unwrap_or_else(|| format!("sha256:{}", self.hex("image", name)))
     }
 
-    pub(super) fn digest(&self, name: &str) -> String {
-        format!("{name}@sha256:{}", self.hex("manifest", name))
+    /// The registry's digest; an image that was imported came from none.
+    pub(super) fn digest(&self, name: &str) -> Option<String> {
+        let hex = || self.hex("manifest", name);
+        self.imported.is_none().then(|| format!("{name}@sha256:{}", hex()))
     }
 
     fn hex(&self, what: &str, name: &str) -> String {

@@ -12,11 +12,12 @@
 mod driver;
 mod image;
 mod program;
+mod shelf;
 mod state;
 mod streams;
 
 pub use driver::FakeDriver;
-pub use image::FakeImage;
+pub use image::{FakeImage, FakeImport};
 pub use program::{Program, Refusal};
 
 use std::sync::{Arc, Mutex, PoisonError};

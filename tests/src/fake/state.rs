@@ -10,7 +10,7 @@ use gofer_core::log::Frame;
 use gofer_core::ports::driver::{ContainerSpec, EngineEvent, Exit};
 use tokio::time::Instant;
 
-use super::image::FakeImage;
+use super::image::{FakeImage, FakeImport};
 use super::program::{End, OnTerm, Program, Step};
 
 /// What the fake engine's clock shows when it is made: 2023-11-14T22:13:20Z.
@@ -22,6 +22,8 @@ pub(super) struct State {
     pub(super) containers: BTreeMap<String, Container>,
     pub(super) programs: Vec<(String, Vec<String>, Program)>,
     pub(super) images: BTreeMap<String, FakeImage>,
+    /// Imported images that have lost their names, by id.
+    pub(super) nameless: BTreeMap<String, FakeImport>,
     pub(super) starts: BTreeMap<AttemptKey, u32>,
     pub(super) listeners: BTreeMap<u64, Listener>,
     pub(super) faults: Faults,
@@ -56,6 +58,7 @@ pub(super) struct Listener {
 #[derive(Debug)]
 pub(super) struct Container {
     pub(super) id: String,
+    pub(super) image_id: String,
     pub(super) spec: ContainerSpec,
     pub(super) program: Program,
     pub(super) stage: Stage,
@@ -75,6 +78,7 @@ impl State {
             containers: BTreeMap::new(),
             programs: Vec::new(),
             images: BTreeMap::new(),
+            nameless: BTreeMap::new(),
             starts: BTreeMap::new(),
             listeners: BTreeMap::new(),
             faults: Faults::default(),
@@ -195,6 +199,14 @@ impl State {
     pub(super) fn name_of_id(&self, id: &str) -> Option<String> {
         let mut found = self.containers.iter().filter(|(_, one)| one.id == id);
         found.next().map(|(name, _)| name.clone())
+    }
+
+    /// The id of what `image` names; an id names itself.
+    pub(super) fn image_id(&self, image: &str) -> String {
+        if image.starts_with("sha256:") {
+            return image.to_owned();
+        }
+        self.images.get(image).map_or_else(|| FakeImage::default().id(image), |one| one.id(image))
     }
 
     /// The program for a container: by image and command, else by image, else one that succeeds.

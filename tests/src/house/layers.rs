@@ -29,8 +29,14 @@ pub const LAYERS: &[Layer] = &[
     layer("gofer-core", &[], &["tokio", "tonic", "rusqlite", "bollard", "prost"]),
     layer("gofer-store", &["gofer-core"], &["tokio", "tonic", "bollard", "prost"]),
     layer("gofer-logs", &["gofer-core"], &["tokio", "tonic", "rusqlite", "bollard", "prost"]),
-    layer("gofer-driver-docker", &["gofer-core"], &["tonic", "rusqlite", "prost"]),
-    layer("gofer-driver-embedded", &["gofer-core"], &["tonic", "rusqlite", "bollard", "prost"]),
+    layer("gofer-images", &["gofer-core"], &["tokio", "tonic", "rusqlite", "bollard", "prost"]),
+    layer("gofer-driver-docker", &["gofer-core", "gofer-images"], &["tonic", "rusqlite", "prost"]),
+    layer("gofer-net", &[], &["tokio", "tonic", "rusqlite", "bollard", "prost"]),
+    layer(
+        "gofer-driver-embedded",
+        &["gofer-core", "gofer-images", "gofer-net"],
+        &["tonic", "rusqlite", "bollard", "prost"],
+    ),
     layer(
         "gofer-engine",
         &["gofer-core", "gofer-store", "gofer-logs"],
@@ -46,6 +52,7 @@ pub const LAYERS: &[Layer] = &[
             "gofer-logs",
             "gofer-engine",
             "gofer-api",
+            "gofer-images",
             "gofer-driver-docker",
             "gofer-driver-embedded",
         ],
@@ -62,7 +69,15 @@ pub const LAYERS: &[Layer] = &[
     ),
     layer(
         "gofer",
-        &["gofer-tui", "gofer-client", "gofer-server", "gofer-core", "gofer-dialogue"],
+        &[
+            "gofer-tui",
+            "gofer-client",
+            "gofer-server",
+            "gofer-core",
+            "gofer-images",
+            "gofer-sdk",
+            "gofer-dialogue",
+        ],
         &["tonic", "prost", "rusqlite", "bollard"],
     ),
 ];

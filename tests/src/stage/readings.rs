@@ -22,14 +22,10 @@ pub async fn read(
     task_run: &TaskRunRef,
     attempt: u32,
 ) -> Result<(Streams, LogState)> {
-    let (mut streams, mut line, mut n_bytes) = (Streams::default(), 0, 0);
+    let (mut streams, mut start, mut n_bytes) = (Streams::default(), LogStart::First, 0);
     loop {
-        let read = ReadLog {
-            task_run: task_run.clone(),
-            attempt: Some(attempt),
-            start: LogStart::Line(line),
-            max_lines: None,
-        };
+        let (task_run, attempt) = (task_run.clone(), Some(attempt));
+        let read = ReadLog { task_run, attempt, start, max_lines: None };
         let page = client.read_log(&read).await?;
         for frame in &page.frames {
             let stream = match frame.stream {
@@ -40,12 +36,11 @@ pub async fn read(
             stream.extend_from_slice(&frame.data);
             n_bytes += frame.data.len();
         }
-        if page.next_line >= page.total_lines {
+        let Some(cursor) = page.cursor.filter(|_| !page.frames.is_empty()) else {
             ensure!(n_bytes as u64 == page.total_bytes, "{n_bytes} of {} bytes", page.total_bytes);
             return Ok((streams, page.state));
-        }
-        ensure!(page.next_line > line, "a page that leads nowhere: {task_run}, line {line}");
-        line = page.next_line;
+        };
+        start = LogStart::Cursor(cursor);
     }
 }
 

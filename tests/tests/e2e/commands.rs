@@ -17,20 +17,20 @@ const EXAMPLE_IMAGE: &str = "gofer-example/busybox:1";
 
 /// What a command said, and how it left.
 #[derive(Debug)]
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub(super) struct Said {
+    pub(super) code: Option<i32>,
+    pub(super) out: String,
+    pub(super) err: String,
 }
 
 impl Said {
-    fn json(&self) -> Result<Value> {
+    pub(super) fn json(&self) -> Result<Value> {
         serde_json::from_str(&self.out).with_context(|| format!("no JSON: {self:?}"))
     }
 }
 
 /// Runs a command line against the stage's server; words are parted by spaces.
-async fn gofer(stage: &Stage, line: &str) -> Result<Said> {
+pub(super) async fn gofer(stage: &Stage, line: &str) -> Result<Said> {
     let words: Vec<&str> = line.split(' ').collect();
     let mut command = tokio::process::Command::from(stage.server.command(&words)?);
     command.kill_on_drop(true);
@@ -41,7 +41,7 @@ async fn gofer(stage: &Stage, line: &str) -> Result<Said> {
 }
 
 /// The same, and checks the code.
-async fn leaves(stage: &Stage, line: &str, code: i32) -> Result<Said> {
+pub(super) async fn leaves(stage: &Stage, line: &str, code: i32) -> Result<Said> {
     let said = gofer(stage, line).await?;
     ensure!(said.code == Some(code), "gofer {line} should leave with {code}: {said:?}");
     Ok(said)

@@ -228,13 +228,13 @@ async fn internal_shows_an_id_and_nothing_of_the_inside() {
 }
 
 /// A small file system of its own.
-struct Small {
+pub(crate) struct Small {
     folder: tempfile::TempDir,
 }
 
 impl Small {
     /// None where this user may not mount.
-    fn mount(size: &str) -> Option<Self> {
+    pub(crate) fn mount(size: &str) -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
             println!("not root: no small file system can be mounted, a full disk is not tested");
             return None;
@@ -247,12 +247,12 @@ impl Small {
         Some(Self { folder })
     }
 
-    fn data_dir(&self) -> PathBuf {
+    pub(crate) fn data_dir(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
     /// Takes all room but so many bytes.
-    fn fill_but(&self, n_bytes_left: u64) -> PathBuf {
+    pub(crate) fn fill_but(&self, n_bytes_left: u64) -> PathBuf {
         let path = self.folder.path().join(format!("ballast-{n_bytes_left}"));
         let mut ballast = std::fs::File::create(&path).unwrap();
         loop {
@@ -275,7 +275,7 @@ impl Drop for Small {
 }
 
 /// A house whose data lies on a small file system.
-async fn small_house(small: &Small) -> House {
+pub(crate) async fn small_house(small: &Small) -> House {
     let fake = FakeEngine::new();
     let spy = Spy::new(&fake);
     let data_dir = small.data_dir();

@@ -105,7 +105,7 @@ async fn a_follower_begins_where_it_likes() {
         (LogStart::Tail(9), 491),
         (LogStart::Tail(u64::MAX), 0),
     ] {
-        let read = read_all(&house, follow(&run, start)).await;
+        let read = read_all(&house, follow(&run, start.clone())).await;
         assert!(read == all[first..].concat(), "{start:?}");
     }
 }

@@ -28,7 +28,7 @@ async fn a_page_begins_at_any_line_and_paging_loses_nothing() {
         (LogStart::Line(4_999), 4_999, 10),
         (LogStart::Tail(3), 4_997, 10),
     ] {
-        let read = ReadLog { max_lines: Some(max_lines), ..read_log(&run, "work", start) };
+        let read = ReadLog { max_lines: Some(max_lines), ..read_log(&run, "work", start.clone()) };
         let page = house.client.read_log(&read).await.unwrap();
         let want: Vec<u64> = (first..u64::from(N_LINES)).take(max_lines as usize).collect();
         let got: Vec<u64> = page.frames.iter().map(|frame| frame.line).collect();
@@ -42,6 +42,31 @@ async fn a_page_begins_at_any_line_and_paging_loses_nothing() {
     let beyond = house.client.read_log(&read_log(&run, "work", LogStart::Line(u64::MAX))).await;
     assert_eq!(beyond.unwrap().frames, []);
     assert!(house.log_bytes(&run, "work").await == bytes);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_longer_than_a_page_is_read_on_by_the_cursor() {
+    let house = House::up().await;
+    let long = [vec![b'x'; 3 << 20], b"\nafter\n".to_vec()].concat();
+    house.fake.program("long", Program::exit(0).out(&long));
+    let tasks = vec![task("work", "long"), task("other", "long")];
+    let run = house.start_new(pipeline("long", tasks)).await;
+    house.ends(&run, RunStatus::Successful).await;
+    assert!(house.log_bytes(&run, "work").await == long);
+
+    let page = house.client.read_log(&read_log(&run, "work", LogStart::First)).await.unwrap();
+    let got: usize = page.frames.iter().map(|frame| frame.data.len()).sum();
+    assert!(got < long.len() && page.next_line == 1, "the page does not end inside the line");
+    let on = LogStart::Cursor(page.cursor.unwrap());
+    let foreign = house.client.read_log(&read_log(&run, "other", on.clone())).await.unwrap_err();
+    assert_eq!((foreign.kind, foreign.reason.as_str()), (ErrorKind::Invalid, "INVALID_CURSOR"));
+    let (task_run, attempt) = (run.task("work"), None);
+    let mut follow =
+        house.client.follow_log(FollowLog { task_run, attempt, start: on, allow_gaps: false });
+    let Some(Ok(LogUpdate::Frames { frames, .. })) = soon("frames", follow.next()).await else {
+        panic!("nothing behind the page")
+    };
+    assert_eq!(frames[0].offset, got as u64, "a follower goes on where the page ended");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

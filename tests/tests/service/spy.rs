@@ -12,6 +12,7 @@ use gofer_core::ports::driver::{
     Capabilities, ContainerSpec, Driver, DriverError, DriverStream, EngineEvent, EngineInfo,
     Handle, Listed, Observed, ProgressSink, PullRequest, PulledImage,
 };
+use gofer_core::ports::images::Images;
 use gofer_tests::fake::{FakeDriver, FakeEngine};
 
 /// An order to end a container.
@@ -132,10 +133,14 @@ impl Driver for Spy {
     }
 
     fn remove(&self, handle: &Handle) -> BoxFuture<'_, Result<(), DriverError>> {
-        self.driver.remove(handle)
+        Driver::remove(&self.driver, handle)
     }
 
     fn list(&self, instance: &InstanceId) -> BoxFuture<'_, Result<Vec<Listed>, DriverError>> {
-        self.driver.list(instance)
+        Driver::list(&self.driver, instance)
+    }
+
+    fn images(&self) -> &dyn Images {
+        self.driver.images()
     }
 }

@@ -166,15 +166,14 @@ impl House {
 
     /// All bytes of a task's log, page by page.
     pub(crate) async fn log_bytes(&self, run: &RunRef, task: &str) -> Vec<u8> {
-        let (mut bytes, mut line) = (Vec::new(), 0);
+        let (mut bytes, mut start) = (Vec::new(), LogStart::First);
         loop {
-            let page = self.client.read_log(&read_log(run, task, LogStart::Line(line))).await;
-            let page = page.unwrap();
-            bytes.extend(page.frames.iter().flat_map(|frame| frame.data.to_vec()));
-            line = page.next_line;
-            if page.next_line >= page.total_lines {
+            let page = self.client.read_log(&read_log(run, task, start)).await.unwrap();
+            if page.frames.is_empty() {
                 return bytes;
             }
+            bytes.extend(page.frames.iter().flat_map(|frame| frame.data.to_vec()));
+            start = LogStart::Cursor(page.cursor.unwrap());
         }
     }
 }

@@ -8,7 +8,7 @@ mod logs;
 mod retry;
 mod start;
 mod wait;
-mod watch;
+pub(super) mod watch;
 
 pub(super) use start::StartArgs;
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use gofer_client::model::{Run, Waiting};
 use gofer_client::{Mode, StartRun};
 
@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::{Done, Failure};
 use crate::follow;
+use crate::jsonl;
 use crate::logs::Style;
 use crate::refs::Typed;
 use crate::values;
@@ -19,6 +20,9 @@ use crate::wait::{self, WaitArgs, Waited};
 ///
 /// Answers as soon as the run is stored. With `--wait` or `--follow` the exit code is the outcome of the
 /// run: 0 successful, 100 failed, 102 cancelled, 103 timed out.
+///
+/// With `--follow` the task and two marks stand before each line of a log: `+` for a later attempt than the
+/// first, `!` for standard error.
 ///
 /// Example: gofer run start simple -v NAME=World --follow
 #[derive(Debug, Args)]
@@ -35,6 +39,10 @@ impl Start {
 
 /// What starting a run takes.
 #[derive(Debug, Args)]
+#[command(
+    group(ArgGroup::new("waits").args(["wait", "follow"])),
+    mut_args(|arg| wait::only_with("waits", arg))
+)]
 pub(crate) struct StartArgs {
     /// The pipeline, [NAMESPACE:]PIPELINE
     pipeline: String,
@@ -68,6 +76,9 @@ pub(crate) struct StartArgs {
 
 impl StartArgs {
     pub(crate) async fn run(self, context: &mut Context) -> Done {
+        if self.follow {
+            jsonl::is_wanted(&context.out)?; // a format that is refused starts nothing
+        }
         let pipeline = Typed::parse(&[self.pipeline])?.pipeline(context)?;
         let variables = values::variables(context, self.variables_file.as_ref(), &self.variables)?;
         let start = StartRun {

@@ -1,13 +1,14 @@
 //! `gofer run wait`.
 
 use clap::Args;
+use gofer_client::model::RunRef;
 
 use super::start::ended;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::{Done, Failure};
 use crate::refs::Typed;
-use crate::wait::{self, WaitArgs};
+use crate::wait::{self, WaitArgs, Waited};
 
 /// Wait until runs are complete.
 ///
@@ -33,10 +34,15 @@ impl Wait {
         // One limit for all of them, as somebody with a clock would have it.
         let all = async {
             let mut worst = Exit::Ok;
-            for reference in references {
-                let waited = wait::until_complete(context, &reference, &self.waiting).await?;
+            let mut left = references.as_slice();
+            while let [reference, after @ ..] = left {
+                let waited = wait::until_complete(context, reference, &self.waiting).await?;
                 ended(context, &waited)?;
-                worst = worst.max(wait::end(context, &reference, waited, &self.waiting).await?);
+                if matches!(waited, Waited::Interrupted) {
+                    return self.interrupted(context, left).await;
+                }
+                worst = worst.max(wait::end(context, reference, waited, &self.waiting).await?);
+                left = after;
             }
             Ok::<_, Failure>(worst)
         };
@@ -49,5 +55,19 @@ impl Wait {
                 "not all runs are complete; they go on",
             )),
         }
+    }
+
+    /// Ends the wait for all that are left: none of them stays behind when Ctrl-C cancels.
+    async fn interrupted(&self, context: &mut Context, left: &[RunRef]) -> Done {
+        let mut done = Err(Failure::interrupted().already_shown());
+        for reference in left {
+            let end = wait::end(context, reference, Waited::Interrupted, &self.waiting).await;
+            if let Err(failure) = end
+                && failure.detail().exit != Exit::Interrupted
+            {
+                done = Err(failure); // the others are cancelled all the same
+            }
+        }
+        done
     }
 }

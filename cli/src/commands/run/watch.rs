@@ -4,11 +4,12 @@ mod lines;
 mod live;
 
 use clap::Args;
+use gofer_client::model::RunRef;
 
 use crate::context::Context;
-use crate::failure::Done;
+use crate::failure::{Done, Failure};
 use crate::refs::Typed;
-use crate::wait::{self, WaitArgs};
+use crate::wait::{self, WaitArgs, Waited};
 
 /// Watch a run until it is complete.
 ///
@@ -31,11 +32,22 @@ pub(crate) struct Watch {
 impl Watch {
     pub(crate) async fn run(self, context: &mut Context) -> Done {
         let reference = Typed::parse(&self.run)?.run(context).await?;
-        let waited = if context.is_live() {
-            live::watch(context, &reference, usize::from(self.last_lines), &self.waiting).await?
-        } else {
-            lines::watch(context, &reference, &self.waiting).await?
-        };
+        let last_lines = usize::from(self.last_lines);
+        let waited = show(context, &reference, last_lines, &self.waiting).await?;
         wait::end(context, &reference, waited, &self.waiting).await
+    }
+}
+
+/// Shows a run until it is complete: moving lines on a terminal, else one line for each change.
+pub(crate) async fn show(
+    context: &mut Context,
+    run: &RunRef,
+    last_lines: usize,
+    waiting: &WaitArgs,
+) -> Result<Waited, Failure> {
+    if context.is_live() {
+        live::watch(context, run, last_lines, waiting).await
+    } else {
+        lines::watch(context, run, waiting).await
     }
 }

@@ -1,5 +1,6 @@
 //! Calls on logs.
 
+use bytes::Bytes;
 use gofer_proto::v1 as pb;
 use gofer_proto::v1::log_service_client::LogServiceClient;
 
@@ -11,7 +12,7 @@ use crate::limits::MESSAGE_BYTES_MAX;
 use crate::model::{DeletionReport, LogPage, TaskRunRef};
 
 /// Where reading a log begins.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum LogStart {
     /// At the first line.
     #[default]
@@ -20,6 +21,8 @@ pub enum LogStart {
     Line(u64),
     /// So many lines before the end that the log has now.
     Tail(u64),
+    /// Right after the page that carried this cursor, see [`LogPage::cursor`].
+    Cursor(Bytes),
 }
 
 /// Which part of a log is asked for.
@@ -51,10 +54,11 @@ impl Client {
             task_id,
             attempt: read.attempt,
             max_lines: read.max_lines,
-            start: match read.start {
+            start: match &read.start {
                 LogStart::First => None,
-                LogStart::Line(line) => Some(Start::FromLine(line)),
-                LogStart::Tail(lines) => Some(Start::TailLines(lines)),
+                LogStart::Line(line) => Some(Start::FromLine(*line)),
+                LogStart::Tail(lines) => Some(Start::TailLines(*lines)),
+                LogStart::Cursor(cursor) => Some(Start::Cursor(cursor.clone())),
             },
         };
         let answer = self.answer(self.log_service().read_log(request)).await?;

@@ -3,6 +3,7 @@
 
 mod deployments;
 mod events;
+mod images;
 mod logs;
 mod namespaces;
 mod pipelines;
@@ -20,6 +21,7 @@ use crate::error::{ClientError, ErrorKind, Result};
 
 pub use deployments::{Deploy, Rollback};
 pub use events::EventQuery;
+pub use images::{ImportImages, Piece};
 pub use logs::{LogStart, ReadLog};
 pub use namespaces::NewNamespace;
 pub use runs::{Cancel, RunQuery, StartRun};

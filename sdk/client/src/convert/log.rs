@@ -55,6 +55,7 @@ impl From<pb::LogPage> for LogPage {
             sealed: wire.sealed,
             state: LogState::from_wire(wire.state),
             attempt: wire.attempt,
+            cursor: wire.cursor,
         }
     }
 }

@@ -4,6 +4,7 @@
 mod common;
 mod deployment;
 mod event;
+mod image;
 mod log;
 mod namespace;
 mod pipeline;

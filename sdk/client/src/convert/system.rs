@@ -25,6 +25,7 @@ impl From<pb::EngineInfo> for EngineInfo {
             kind: wire.kind,
             version: wire.version,
             state: EngineState::from_wire(wire.state),
+            reason: wire.reason,
             since: Time::from_ms(wire.since_ms),
         }
     }

@@ -113,7 +113,8 @@ words! {
 pub struct LogPage {
     /// The frames, in the order of storage.
     pub frames: Vec<LogFrame>,
-    /// Line to ask for next.
+    /// The line that begins next. To go on reading take [`LogPage::cursor`]: this passes over the rest
+    /// of a line that is longer than a page.
     pub next_line: u64,
     /// Lines in the log so far.
     pub total_lines: u64,
@@ -125,4 +126,6 @@ pub struct LogPage {
     pub state: LogState,
     /// The attempt whose log it is. `None`: there is none.
     pub attempt: Option<u32>,
+    /// Goes on right after this page. `None`: there is no log.
+    pub cursor: Option<Bytes>,
 }

@@ -6,6 +6,7 @@
 mod common;
 mod deployment;
 mod event;
+mod image;
 mod log;
 mod namespace;
 mod pipeline;
@@ -23,6 +24,7 @@ pub use common::{
 };
 pub use deployment::{Deployed, Deployment, DeploymentState, DeploymentStatus, DeploymentStrategy};
 pub use event::{Event, EventKind, EventPage};
+pub use image::{Image, PrunedImages, PullProgress, PulledImage};
 pub use log::{
     LogEnd, LogEndReason, LogFrame, LogGap, LogInfo, LogPage, LogState, LogStream, RunLogFrame,
 };

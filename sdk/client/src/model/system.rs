@@ -36,6 +36,8 @@ pub struct EngineInfo {
     pub state: EngineState,
     /// Since when it is in that state.
     pub since: Time,
+    /// Why the server uses this one, as half a sentence.
+    pub reason: String,
 }
 
 words! {

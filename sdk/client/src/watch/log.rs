@@ -71,11 +71,13 @@ impl LogFollow {
 impl Followed {
     fn request(&self) -> pb::FollowLogRequest {
         let (namespace_id, pipeline_id, run_id, task_id) = task_run_request(&self.what.task_run);
-        let start = match (&self.cursor, self.what.start) {
-            (Some(cursor), _) => Some(Start::Cursor(cursor.clone())),
+        let start = match (&self.cursor, &self.what.start) {
+            (Some(cursor), _) | (None, LogStart::Cursor(cursor)) => {
+                Some(Start::Cursor(cursor.clone()))
+            }
             (None, LogStart::First) => None,
-            (None, LogStart::Line(line)) => Some(Start::FromLine(line)),
-            (None, LogStart::Tail(lines)) => Some(Start::TailLines(lines)),
+            (None, LogStart::Line(line)) => Some(Start::FromLine(*line)),
+            (None, LogStart::Tail(lines)) => Some(Start::TailLines(*lines)),
         };
         pb::FollowLogRequest {
             namespace_id,

@@ -71,7 +71,7 @@ struct Resuming<F: Follow> {
     state: State<F::Message>,
     items: VecDeque<F::Item>,
     backoff: ExponentialBackoff,
-    /// Whether a message ever came. Before that, a server that is away is an error.
+    /// Whether the stream was ever open. Before that, a server that is away is an error.
     spoke: bool,
     /// Whether the present loss was told.
     told: bool,
@@ -100,6 +100,8 @@ impl<F: Follow> Resuming<F> {
                 }
                 State::Opening(opening) => match opening.as_mut().await {
                     Ok(stream) => {
+                        // It answered, though it may have nothing to say for hours.
+                        self.spoke = true;
                         self.state = State::Open(Box::new(stream));
                         Ok(())
                     }
@@ -172,4 +174,64 @@ fn backoff() -> ExponentialBackoff {
         .with_max_delay(limits::RECONNECT_MAX)
         .without_max_times()
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tonic::Status;
+    use tonic::body::Body;
+    use tonic::codec::{DecodeBuf, Decoder};
+
+    use super::*;
+    use crate::Target;
+
+    /// A stream that is open `n_open` times, never has a message, and is lost.
+    struct Silent {
+        n_open: u32,
+        n_opened: AtomicU32,
+    }
+
+    struct NoMessage;
+
+    impl Decoder for NoMessage {
+        type Item = ();
+        type Error = Status;
+        fn decode(&mut self, _: &mut DecodeBuf<'_>) -> std::result::Result<Option<()>, Status> {
+            Ok(None)
+        }
+    }
+
+    impl Follow for Silent {
+        type Message = ();
+        type Item = String;
+        fn open(&self, client: Client) -> Opening<()> {
+            let is_there = self.n_opened.fetch_add(1, Ordering::Relaxed) < self.n_open;
+            Box::pin(async move {
+                if is_there {
+                    return Ok(Streaming::new_empty(NoMessage, Body::empty()));
+                }
+                Err(ClientError::lost(client.host(), "no connection to"))
+            })
+        }
+        fn take(&mut self, (): (), _: &mut VecDeque<String>) -> Result<Took> {
+            Ok(Took::More)
+        }
+        fn lost(error: &ClientError) -> String {
+            error.to_string()
+        }
+    }
+
+    async fn first(n_open: u32) -> Result<String> {
+        let client = Client::connect(&Target::new("http://127.0.0.1:1")).unwrap();
+        let mut resuming = Resuming::new(client, Silent { n_open, n_opened: AtomicU32::new(0) });
+        resuming.next().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_was_open_is_opened_again_and_one_that_never_was_is_an_error() {
+        assert!(first(1).await.unwrap().contains("ended too early"));
+        assert!(first(0).await.unwrap_err().lost);
+    }
 }

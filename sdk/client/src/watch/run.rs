@@ -68,7 +68,12 @@ impl Follow for Watched {
     fn take(&mut self, message: Self::Message, items: &mut VecDeque<RunUpdate>) -> Result<Took> {
         match message.item {
             Some(Item::Snapshot(run)) => {
-                self.now = Some(run.into());
+                let run = Run::from(run);
+                // After a loss the same number may be another run, of a pipeline that was made anew.
+                if self.now.as_ref().is_some_and(|before| before.uid != run.uid) {
+                    return Err(self.deleted());
+                }
+                self.now = Some(run);
                 items.push_back(RunUpdate::Snapshot);
                 Ok(Took::More)
             }
@@ -94,14 +99,15 @@ impl Watched {
                 items.push_back(RunUpdate::Complete);
                 Ok(Took::End)
             }
-            Ok(pb::RunWatchEndReason::RunDeleted) => Err(ClientError::new(
-                ErrorKind::NotFound,
-                "RUN_DELETED",
-                format!("run {} was deleted while it was watched", self.run),
-            )),
+            Ok(pb::RunWatchEndReason::RunDeleted) => Err(self.deleted()),
             Ok(pb::RunWatchEndReason::ServerStopping | pb::RunWatchEndReason::Unspecified)
             | Err(_) => Ok(Took::Again),
         }
+    }
+
+    fn deleted(&self) -> ClientError {
+        let message = format!("run {} was deleted while it was watched", self.run);
+        ClientError::new(ErrorKind::NotFound, "RUN_DELETED", message)
     }
 }
 
@@ -166,6 +172,19 @@ mod tests {
         let states: Vec<_> = now.task_runs.iter().map(|t| (t.task_id.as_str(), t.state)).collect();
         assert_eq!(states, [("a", TaskRunState::Complete), ("b", TaskRunState::Waiting)]);
         assert_eq!(items, [RunUpdate::Snapshot, RunUpdate::Changed(vec!["a".into()])]);
+    }
+
+    #[test]
+    fn a_resumed_watch_never_goes_on_with_another_run() {
+        let (mut watched, mut items) = (watched(), VecDeque::new());
+        let mut take = |uid: &str| {
+            let run = pb::Run { uid: uid.into(), ..run(pb::RunState::Running, vec![]) };
+            watched.take(message(Item::Snapshot(run)), &mut items).err()
+        };
+        assert!(take("first").is_none() && take("first").is_none());
+        let error = take("second").unwrap();
+        assert_eq!((error.kind, error.reason.as_str()), (ErrorKind::NotFound, "RUN_DELETED"));
+        assert_eq!(watched.now.unwrap().uid, "first");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 
 /// Longest part of a foreign text that a sentence repeats, in characters.
 const SHOWN_CHARS_MAX: usize = 64;
+/// Most characters that a message lists as unfit.
+const UNFIT_SHOWN_MAX: usize = 8;
 /// Most characters of a name that is compared with others: no id is longer than half of it, and the
 /// comparison takes the square of it.
 const COMPARED_CHARS_MAX: usize = 64;
@@ -37,6 +39,33 @@ pub(crate) fn shorten(text: &str) -> String {
 /// The text in back quotes, shortened.
 pub(crate) fn quote(text: &str) -> String {
     format!("`{}`", shorten(text))
+}
+
+/// The characters of a text that do not fit, each once, as the end of a sentence: `the character
+/// '-'`, `the characters '-', ' '`; none where all fit.
+pub(crate) fn unfit(text: &str, fits: impl Fn(char) -> bool) -> Option<String> {
+    let mut odd: Vec<char> = Vec::new();
+    let mut more = false;
+    // Only so many are compared with each other: a hostile text may have a million.
+    for c in text.chars().filter(|c| !fits(*c)) {
+        match odd.len() {
+            _ if odd.contains(&c) => {}
+            UNFIT_SHOWN_MAX => more = true,
+            _ => odd.push(c),
+        }
+    }
+    let listed = odd.iter().map(|c| format!("{c:?}")).collect::<Vec<_>>().join(", ");
+    match (odd.len(), more) {
+        (0, _) => None,
+        (1, false) => Some(format!("the character {listed}")),
+        (_, false) => Some(format!("the characters {listed}")),
+        (_, true) => Some(format!("the characters {listed} and others")),
+    }
+}
+
+/// `1 character`, `2 characters`.
+pub(crate) fn characters(n_chars: usize) -> String {
+    if n_chars == 1 { "1 character".to_owned() } else { format!("{n_chars} characters") }
 }
 
 /// The name nearest to `wanted`, if any is near enough to be meant; of equals the first.
@@ -83,6 +112,17 @@ mod tests {
         assert_eq!(printable("a\x1b[2Jb\u{202e}c"), "a\\u{1b}[2Jb\\u{202e}c");
         assert_eq!(shorten(&"é".repeat(64)), "é".repeat(64));
         assert_eq!(quote(&"é".repeat(65)), format!("`{}…`", "é".repeat(64)));
+    }
+
+    #[test]
+    fn each_unfit_character_is_named_once() {
+        let letters = |c: char| c.is_ascii_alphabetic();
+        assert_eq!(unfit("abc", letters), None);
+        assert_eq!(unfit("a-b-c", letters).unwrap(), "the character '-'");
+        assert_eq!(unfit("a-b c\0", letters).unwrap(), "the characters '-', ' ', '\\0'");
+        let many = unfit("0123456789", letters).unwrap();
+        assert!(many.ends_with("'6', '7' and others"), "{many}");
+        assert_eq!(characters(1) + &characters(0), "1 character0 characters");
     }
 
     #[test]

@@ -52,9 +52,11 @@ pub(crate) fn duration_ms(text: &str) -> Result<u64, BadUnit> {
     let mut rest = text;
     while !rest.is_empty() || text.is_empty() {
         let (number, after) = Decimal::read(rest).map_err(bad)?;
-        let end = after.find(|c: char| !c.is_alphabetic()).unwrap_or(after.len());
+        // Up to the next number, so that a fault names all of what stands in the unit's place.
+        let end = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
         let (unit, next) = after.split_at_checked(end).unwrap_or((after, ""));
-        let (whole, is_exact) = number.times(factor(unit, DURATION_UNITS).map_err(bad)?);
+        let factor = factor(unit, DURATION_UNITS).map_err(|why| bad(&why))?;
+        let (whole, is_exact) = number.times(factor);
         if !is_exact {
             return Err(bad("is finer than a millisecond"));
         }
@@ -101,16 +103,18 @@ fn bad(text: &str, why: &str, help: &'static str) -> BadUnit {
 
 /// One number with one unit: the whole part in the smallest unit, and whether that is all of it.
 fn single(text: &str, units: &[(&str, u64)], help: &'static str) -> Result<(u128, bool), BadUnit> {
-    let read = Decimal::read(text)
-        .and_then(|(number, unit)| factor(unit, units).map(|factor| number.times(factor)));
-    read.map_err(|why| bad(text, why, help))
+    let (number, unit) = Decimal::read(text).map_err(|why| bad(text, why, help))?;
+    let factor = factor(unit, units).map_err(|why| bad(text, &why, help))?;
+    Ok(number.times(factor))
 }
 
-fn factor(unit: &str, units: &[(&str, u64)]) -> Result<u64, &'static str> {
-    match units.iter().find(|(name, _)| *name == unit) {
-        Some((_, factor)) => Ok(*factor),
-        None if unit.is_empty() => Err("has no unit"),
-        None => Err("has an unknown unit"),
+fn factor(unit: &str, units: &[(&str, u64)]) -> Result<u64, String> {
+    let find = |unit: &str| units.iter().find(|(name, _)| *name == unit);
+    match (find(unit), unit.trim()) {
+        (Some((_, factor)), _) => Ok(*factor),
+        (None, "") => Err("has no unit".to_owned()),
+        (None, bare) if find(bare).is_some() => Err("has a space beside its unit".to_owned()),
+        (None, bare) => Err(format!("has the unknown unit {}", quote(bare))),
     }
 }
 
@@ -183,8 +187,11 @@ mod tests {
         check(duration_ms, "", Err("`` is empty"));
         check(duration_ms, "30", Err("`30` has no unit"));
         check(duration_ms, "1h30", Err("has no unit"));
-        check(duration_ms, "30M", Err("unknown unit"));
-        check(duration_ms, "3 min", Err("has no unit"));
+        check(duration_ms, "30M", Err("the unknown unit"));
+        check(duration_ms, "3 min", Err("`3 min` has the unknown unit `min`"));
+        check(duration_ms, "5 parsecs", Err("`5 parsecs` has the unknown unit `parsecs`"));
+        check(duration_ms, "5 s", Err("has a space beside its unit"));
+        check(duration_ms, "1h, 30m", Err("has the unknown unit `h,`"));
         check(duration_ms, "-1s", Err("is not a number"));
         check(duration_ms, "1.s", Err("is not a number"));
         check(duration_ms, ".5s", Err("is not a number"));
@@ -203,8 +210,8 @@ mod tests {
         check(size_bytes, "1MB", Ok(1_000_000));
         check(size_bytes, "64B", Ok(64));
         check(size_bytes, "512", Err("has no unit"));
-        check(size_bytes, "512M", Err("unknown unit"));
-        check(size_bytes, "512mib", Err("unknown unit"));
+        check(size_bytes, "512M", Err("the unknown unit"));
+        check(size_bytes, "512mib", Err("the unknown unit"));
         check(size_bytes, "0GiB", Err("no memory at all"));
         check(size_bytes, "99999999999999999TiB", Err("too much"));
     }
@@ -216,6 +223,6 @@ mod tests {
         check(cpu_milli, "2", Ok(2_000));
         check(cpu_milli, "0.0005", Err("finer than a thousandth"));
         check(cpu_milli, "0", Err("no CPU at all"));
-        check(cpu_milli, "1 core", Err("unknown unit"));
+        check(cpu_milli, "1 core", Err("the unknown unit"));
     }
 }

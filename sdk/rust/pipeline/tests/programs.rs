@@ -24,6 +24,14 @@ fn a_faulty_program_exits_2_and_still_writes_its_message() {
     insta::assert_snapshot!(message::shown(&Program { pipelines: Vec::new(), ..program }));
 }
 
+#[test]
+fn a_faulty_program_names_its_faults_though_standard_output_is_no_terminal() {
+    let output = Command::new(faulty()).stdin(Stdio::null()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("error[G0110]: task `no_image` has no image\n  --> "), "{said}");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_message_that_cannot_be_written_is_no_success() {

@@ -43,18 +43,19 @@ pub(crate) fn tagged(tagged: TaggedFrame) -> pb::RunLogFrame {
 }
 
 pub(crate) fn page(answer: LogAnswer) -> pb::LogPage {
-    let (frames, next_line) = match answer.page {
-        Some(page) => (page.frames.into_iter().map(frame).collect(), page.next.line()),
-        None => (Vec::new(), 0),
+    let (frames, next) = match answer.page {
+        Some(page) => (page.frames.into_iter().map(frame).collect(), Some(page.next)),
+        None => (Vec::new(), None),
     };
     pb::LogPage {
         frames,
-        next_line,
+        next_line: next.map_or(0, |next| next.line()),
         total_lines: answer.summary.lines,
         total_bytes: answer.summary.bytes,
         sealed: matches!(answer.summary.state, LogState::Sealed | LogState::Truncated),
         state: state(answer.summary.state).into(),
         attempt: answer.attempt,
+        cursor: next.map(|next| next.to_bytes().to_vec().into()),
     }
 }
 

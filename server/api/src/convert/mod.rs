@@ -4,6 +4,7 @@ pub(crate) mod common;
 pub(crate) mod deployments;
 pub(crate) mod drafts;
 pub(crate) mod events;
+pub(crate) mod images;
 pub(crate) mod logs;
 pub(crate) mod pipelines;
 pub(crate) mod runs;

@@ -2,7 +2,7 @@
 
 use gofer_core::problem::Problem;
 use gofer_engine::records::{PageLimits, Start};
-use gofer_engine::{FollowItem, LogFollow, LogQuery, RunLogFollow};
+use gofer_engine::{FollowItem, LogFollow, LogQuery, PageFrom, RunLogFollow};
 use gofer_proto::v1 as pb;
 use pb::log_service_server::LogService;
 use tonic::{Request, Response, Status};
@@ -85,12 +85,14 @@ fn query(
 
 impl Services {
     async fn read_page(&self, request: pb::ReadLogRequest) -> Result<pb::LogPage, Problem> {
+        use pb::read_log_request::Start as From;
         let run = (request.namespace_id.as_str(), request.pipeline_id.as_str(), request.run_id);
         let query = query(run, &request.task_id, request.attempt)?;
         let start = match request.start {
-            None => Start::Line(0),
-            Some(pb::read_log_request::Start::FromLine(line)) => Start::Line(line),
-            Some(pb::read_log_request::Start::TailLines(n)) => Start::Tail(n),
+            None => PageFrom::Start(Start::Line(0)),
+            Some(From::FromLine(line)) => PageFrom::Start(Start::Line(line)),
+            Some(From::TailLines(n)) => PageFrom::Start(Start::Tail(n)),
+            Some(From::Cursor(bytes)) => PageFrom::Cursor(bytes.to_vec()),
         };
         let lines = request.max_lines.unwrap_or(PAGE_LINES_DEFAULT).clamp(1, PAGE_LINES_MAX);
         let limits = PageLimits { lines_max: u64::from(lines), bytes_max: PAGE_BYTES_MAX };

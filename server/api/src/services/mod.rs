@@ -3,6 +3,7 @@
 
 mod deployments;
 mod events;
+mod images;
 mod logs;
 mod namespaces;
 mod pipelines;
@@ -11,12 +12,14 @@ mod system;
 mod task_runs;
 mod watch;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use gofer_engine::Engine;
 use gofer_proto::v1 as pb;
 use pb::deployment_service_server::DeploymentServiceServer;
 use pb::event_service_server::EventServiceServer;
+use pb::images_service_server::ImagesServiceServer;
 use pb::log_service_server::LogServiceServer;
 use pb::namespace_service_server::NamespaceServiceServer;
 use pb::pipeline_service_server::PipelineServiceServer;
@@ -26,6 +29,7 @@ use pb::task_run_service_server::TaskRunServiceServer;
 use tonic::service::Routes;
 
 use crate::unreadable::Blaming;
+use crate::upload::Uploads;
 
 /// The largest request that is read: the largest pipeline, with room to spare.
 const REQUEST_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -43,6 +47,8 @@ pub struct ServerFacts {
     pub data_dir: String,
     /// The kind of its container engine.
     pub engine_kind: String,
+    /// Why it is that engine, as half a sentence.
+    pub engine_reason: String,
     /// Whether it runs in development mode.
     pub dev_mode: bool,
 }
@@ -52,13 +58,15 @@ pub struct ServerFacts {
 pub struct Services {
     engine: Engine,
     facts: Arc<ServerFacts>,
+    uploads: Arc<Uploads>,
 }
 
 impl Services {
     /// The services of an engine.
     #[must_use]
     pub fn new(engine: Engine, facts: ServerFacts) -> Self {
-        Self { engine, facts: Arc::new(facts) }
+        let uploads = Arc::new(Uploads::new(Path::new(&facts.data_dir)));
+        Self { engine, facts: Arc::new(facts), uploads }
     }
 
     /// The services as routes for a server.
@@ -79,6 +87,8 @@ impl Services {
         let service = LogServiceServer::new(self.clone());
         routes.add_service(Blaming(service.max_decoding_message_size(limit)));
         let service = EventServiceServer::new(self.clone());
+        routes.add_service(Blaming(service.max_decoding_message_size(limit)));
+        let service = ImagesServiceServer::new(self.clone());
         routes.add_service(Blaming(service.max_decoding_message_size(limit)));
         let service = SystemServiceServer::new(self);
         routes.add_service(Blaming(service.max_decoding_message_size(limit)));

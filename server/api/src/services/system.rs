@@ -62,6 +62,7 @@ impl Services {
             Ok(info) => (info.kind, Some(info.version)),
             Err(_unreachable) => (self.facts.engine_kind.clone(), None),
         };
-        pb::EngineInfo { kind, version, state: state.into(), since_ms }
+        let reason = self.facts.engine_reason.clone();
+        pb::EngineInfo { kind, version, state: state.into(), since_ms, reason }
     }
 }

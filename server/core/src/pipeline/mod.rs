@@ -23,5 +23,5 @@ pub use draft::{
     Draft, DraftDependency, DraftPair, DraftRegistryAuth, DraftRetries, DraftTask, Place,
 };
 pub use hash::content_hash;
-pub(crate) use text::{quote, shorten};
-pub use validate::{CODES, Fault, Related, code, faults_to_problem, validate};
+pub(crate) use text::{characters, quote, shorten, unfit};
+pub use validate::{CODES, Fault, Related, check_image_name, code, faults_to_problem, validate};

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{AttemptKey, InstanceId};
 use crate::log::{Cursor, Follow, Frame};
 use crate::pipeline::PullPolicy;
+use crate::ports::images::Images;
 
 /// A stream of items from the engine; dropping it ends the reading.
 pub type DriverStream<T> = Pin<Box<dyn Stream<Item = Result<T, DriverError>> + Send>>;
@@ -75,6 +76,9 @@ pub trait Driver: Send + Sync + fmt::Debug {
 
     /// All containers that carry this instance's label, whatever their state.
     fn list(&self, instance: &InstanceId) -> BoxFuture<'_, Result<Vec<Listed>, DriverError>>;
+
+    /// The images that this engine holds, for what people do with them by hand.
+    fn images(&self) -> &dyn Images;
 }
 
 /// Who the engine is.

@@ -2,6 +2,7 @@
 //! one suite that holds them to the same behaviour exist.
 
 pub mod driver;
+pub mod images;
 
 use std::fmt;
 

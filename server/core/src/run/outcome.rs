@@ -69,7 +69,10 @@ impl Reason {
             Self::UserCancelled | Self::AdminCancelled => "retry the run if it is still wanted",
             Self::TimedOut => "raise the timeout, or find out from the log what took so long",
             Self::OutOfMemory => "raise the task's memory limit, or make the task use less",
-            Self::ImageError => "check the image's name and the registry's credentials",
+            Self::ImageError => {
+                "check the image's name, the registry's credentials, and that the engine reaches the registry; \
+                 an image can also be loaded by hand: `docker load`, or `gofer image import`"
+            }
             Self::EngineLost => {
                 "check that the engine is up and nobody removes its containers, then retry the run"
             }

@@ -125,7 +125,8 @@ impl Work {
     }
 
     fn started(&mut self, task: &TaskId, attempt: AttemptNumber, start: Start) {
-        let at = start.at;
+        let at = self.within_attempt(task, attempt, start.at);
+        let start = Start { at, ..start };
         match self.current_state(task, attempt) {
             Some(TaskState::Starting { .. }) => {
                 self.record_start(task, attempt, start);
@@ -162,6 +163,14 @@ impl Work {
         });
     }
 
+    /// A time by the engine's clock, brought between the attempt's order and now by ours: the engine
+    /// may be another machine, and its clock must not move a time limit.
+    fn within_attempt(&self, task: &TaskId, attempt: AttemptNumber, at: Timestamp) -> Timestamp {
+        let queued = self.run.task(task).and_then(|run| run.attempt(attempt)).map(|a| a.queued);
+        let at = at.min(self.now);
+        queued.map_or(at, |queued| at.max(queued))
+    }
+
     fn start_failed(&mut self, task: &TaskId, attempt: AttemptNumber, failure: &StartFailure) {
         let Some(state) = self.current_state(task, attempt) else { return };
         if let Some(code) = failure.exit_code {
@@ -183,9 +192,13 @@ impl Work {
     fn exited(&mut self, task: &TaskId, attempt: AttemptNumber, container: Handle, exit: Exit) {
         let Some(state) = self.current_state(task, attempt) else { return };
         let verdict = classify(&exit);
+        let started = exit.started_ms.map(Timestamp::from_ms);
+        let started = started.map(|at| self.within_attempt(task, attempt, at));
+        let ended = self.within_attempt(task, attempt, Timestamp::from_ms(exit.ended_ms));
         self.change_attempt(task, attempt, |record| {
-            record.started = record.started.or(exit.started_ms.map(Timestamp::from_ms));
-            record.ended = Some(Timestamp::from_ms(exit.ended_ms));
+            record.started = record.started.or(started);
+            // An engine's times may be apart by less than their precision.
+            record.ended = Some(record.started.map_or(ended, |started| ended.max(started)));
             record.container = Some(container);
             record.exit = Some(exit);
         });

@@ -48,6 +48,13 @@ impl Client {
     /// A client of the engine at `host`, or of the default one. Sends nothing yet.
     pub(crate) fn new(host: Option<&str>) -> Result<Self, DriverError> {
         let host = host.filter(|host| !host.is_empty()).unwrap_or(DEFAULT_HOST).to_owned();
+        if host.starts_with("https://") {
+            let message = format!(
+                "could not use the Docker host {host:?}: TLS to the engine is not supported; name its \
+                 socket, or bring the port here by `ssh -L` and unset DOCKER_TLS_VERIFY"
+            );
+            return Err(DriverError::new(FaultKind::Config, message));
+        }
         let known = ["unix://", "tcp://", "http://"].iter().any(|scheme| host.starts_with(scheme));
         if !known {
             let message = format!(

@@ -1,35 +1,13 @@
 //! Who we are to a registry: what the task says, else what the user of this server has logged in
-//! with. Docker keeps that in `config.json`; it is read at each pull, so that a new `docker login`
-//! counts at once. Helpers that keep passwords elsewhere (`credsStore`) are programs of the
-//! desktop and are not asked.
+//! with. Docker's `config.json` is read at each pull, so that a new `docker login` counts at once.
 
-use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::Path;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bollard::auth::DockerCredentials;
 use gofer_core::ports::driver::RegistryLogin;
-use serde::Deserialize;
-
-use crate::reference::Reference;
-
-/// Under this key `docker login` files the hub.
-const HUB_KEY: &str = "https://index.docker.io/v1/";
-
-#[derive(Deserialize, Default)]
-struct ConfigFile {
-    #[serde(default)]
-    auths: HashMap<String, Entry>,
-}
-
-#[derive(Deserialize, Default, Clone)]
-struct Entry {
-    #[serde(default)]
-    auth: String,
-    #[serde(default)]
-    identitytoken: Option<String>,
-}
+use gofer_images::Reference;
+use gofer_images::credentials::{self, Login};
 
 /// The credentials for the registry of `reference`; none where nobody gave any.
 pub(crate) async fn find(
@@ -45,50 +23,46 @@ pub(crate) async fn find(
             ..DockerCredentials::default()
         });
     }
-    let text = tokio::fs::read(config_file?).await.ok()?;
-    from_config(&text, reference)
+    from_config(&read(config_file?).await?, reference)
+}
+
+/// The text of `config.json`; none where nobody has ever logged in here.
+async fn read(file: &Path) -> Option<Vec<u8>> {
+    match tokio::fs::read(file).await {
+        Ok(text) => Some(text),
+        Err(error) => {
+            if error.kind() != ErrorKind::NotFound {
+                // The pull goes on, and whoever wonders why it is refused finds the reason.
+                tracing::warn!(file = %file.display(), %error, "could not read Docker's credentials");
+            }
+            None
+        }
+    }
 }
 
 fn from_config(text: &[u8], reference: &Reference) -> Option<DockerCredentials> {
-    let config: ConfigFile = match serde_json::from_slice(text) {
-        Ok(config) => config,
+    let found = match credentials::from_config(text, reference) {
+        Ok(found) => found?,
         Err(error) => {
             // Without the text: it holds passwords. The pull goes on without credentials.
             tracing::warn!(%error, "could not read Docker's config.json");
             return None;
         }
     };
-    let registry = reference.registry.as_str();
-    let entry = config
-        .auths
-        .iter()
-        .find(|(key, _)| is_for(key, registry))
-        .map(|(_, entry)| entry.clone())?;
-    if entry.identitytoken.as_ref().is_some_and(|token| !token.is_empty()) {
-        return Some(DockerCredentials {
-            identitytoken: entry.identitytoken,
-            serveraddress: Some(registry.to_owned()),
+    let serveraddress = Some(reference.registry.clone());
+    Some(match found {
+        Login::IdentityToken(token) => DockerCredentials {
+            identitytoken: Some(token),
+            serveraddress,
             ..DockerCredentials::default()
-        });
-    }
-    let decoded = STANDARD.decode(entry.auth).ok()?;
-    let pair = String::from_utf8(decoded).ok()?;
-    let (username, password) = pair.split_once(':')?;
-    Some(DockerCredentials {
-        username: Some(username.to_owned()),
-        password: Some(password.to_owned()),
-        serveraddress: Some(registry.to_owned()),
-        ..DockerCredentials::default()
+        },
+        Login::Password { username, password } => DockerCredentials {
+            username: Some(username),
+            password: Some(password),
+            serveraddress,
+            ..DockerCredentials::default()
+        },
     })
-}
-
-/// Keys are host names, with a scheme and a path in older files.
-fn is_for(key: &str, registry: &str) -> bool {
-    if key == HUB_KEY {
-        return registry == "docker.io";
-    }
-    let host = key.split_once("://").map_or(key, |(_, rest)| rest);
-    host.split('/').next() == Some(registry)
 }
 
 #[cfg(test)]
@@ -112,5 +86,13 @@ mod tests {
         check(config, "ghcr.io/x", None);
         check("not json", "busybox", None);
         check("{}", "busybox", None);
+    }
+
+    #[test]
+    fn a_token_is_handed_on_as_one() {
+        let config = r#"{"auths":{"token.io":{"identitytoken":"t"}}}"#;
+        let found = from_config(config.as_bytes(), &Reference::parse("token.io/x")).unwrap();
+        assert_eq!(found.identitytoken.as_deref(), Some("t"));
+        assert_eq!((found.username, found.serveraddress.as_deref()), (None, Some("token.io")));
     }
 }

@@ -4,6 +4,7 @@
 
 use bollard::errors::Error;
 use gofer_core::ports::driver::{DriverError, FaultKind};
+use gofer_images::Reference;
 
 /// Words of an engine that has no room. The last two come from a bridge network that is full.
 const CAPACITY: &[&str] = &[
@@ -36,14 +37,31 @@ const MISSING: &[&str] = &[
     "invalid repository name",
     "unsupported media type",
 ];
-/// Words of a network between engine and registry that failed, whatever else the text says.
-const HICCUP: &[&str] = &[
-    "connection refused",
-    "connection reset",
-    "timeout",
+/// Words of a registry that cannot be reached at all: no network, no such name, nobody there.
+const UNREACHED: &[&str] = &[
     "no such host",
-    "toomanyrequests",
-    "eof",
+    "name resolution",
+    "server misbehaving",
+    "network is unreachable",
+    "no route to host",
+    "connection refused",
+];
+/// Words of a network between engine and registry that failed, whatever else the text says.
+const HICCUP: &[&str] = &["connection reset", "timeout", "toomanyrequests", "eof"];
+
+/// Words of an archive that is damaged, beyond what we look at ourselves: its layers.
+const DAMAGED: &[&str] = &[
+    "invalid diffid",
+    "unexpected eof",
+    "invalid tar header",
+    "invalid checksum",
+    "gzip:",
+    "breakout",
+    "invalid manifest",
+    "invalid argument",
+    "no such file or directory",
+    "invalid character",
+    "unsupported",
 ];
 
 /// The fault of a call that was to do `tried` (for example "inspect container x").
@@ -105,12 +123,17 @@ pub(crate) fn of_start(tried: &str, text: &str) -> DriverError {
 
 /// The fault of a pull, from the engine's or the registry's text.
 pub(crate) fn of_pull(image: &str, text: &str) -> DriverError {
-    let lower = text.to_lowercase();
+    let lower = without_name(&text.to_lowercase(), image);
     if has(&lower, CAPACITY) {
         return DriverError::new(
             FaultKind::Capacity,
             format!("could not pull image {image}: {text}"),
         );
+    }
+    if has(&lower, UNREACHED) {
+        let message =
+            format!("could not pull image {image}, the registry cannot be reached: {text}");
+        return DriverError { retryable: true, ..DriverError::new(FaultKind::Image, message) };
     }
     if has(&lower, HICCUP) {
         let message = format!("could not pull image {image}, the registry did not answer: {text}");
@@ -127,6 +150,16 @@ pub(crate) fn of_pull(image: &str, text: &str) -> DriverError {
         }
     };
     DriverError::new(FaultKind::Image, format!("could not pull image {image}, {what}: {text}"))
+}
+
+/// The fault of an archive that could not be loaded, from the engine's text.
+pub(crate) fn of_load(text: &str) -> DriverError {
+    let tried = "load the image archive";
+    let lower = text.to_lowercase();
+    if has(&lower, DAMAGED) && !has(&lower, CAPACITY) {
+        return DriverError::new(FaultKind::Image, format!("could not {tried}: {text}"));
+    }
+    of_text(tried, text)
 }
 
 /// Whether the engine said "no such thing".
@@ -149,6 +182,19 @@ fn of_text(tried: &str, text: &str) -> DriverError {
     let kind =
         if has(&text.to_lowercase(), CAPACITY) { FaultKind::Capacity } else { FaultKind::Engine };
     DriverError::new(kind, format!("could not {tried}: {text}"))
+}
+
+/// The text without the words in which the image's name stands: "geofence" is no "eof". A word that
+/// goes though it only looks like the name leaves an unsure text, which is retryable.
+fn without_name(lower: &str, image: &str) -> String {
+    let parts = |text: &'_ str| -> Vec<String> {
+        let pieces = text.split(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)));
+        let trimmed = pieces.map(|piece| piece.trim_matches(['.', '_', '-']));
+        trimmed.filter(|piece| !piece.is_empty()).map(str::to_owned).collect()
+    };
+    let name = parts(&Reference::parse(image).name.to_lowercase());
+    let is_name = |word: &&str| parts(word).iter().any(|part| name.contains(part));
+    lower.split_whitespace().filter(|word| !is_name(word)).collect::<Vec<_>>().join(" ")
 }
 
 fn has(lower: &str, words: &[&str]) -> bool {
@@ -199,6 +245,9 @@ mod tests {
         check_pull("no matching manifest for linux/arm64 in the list", FaultKind::Image, false);
         check_pull("dial tcp 127.0.0.1:1: connect: connection refused", FaultKind::Image, true);
         check_pull("lookup registry: no such host", FaultKind::Image, true);
+        check_pull("dial tcp 192.0.2.1:443: network is unreachable", FaultKind::Image, true);
+        let lost = of_pull("a/b:1", "dial tcp: lookup registry: no such host").message;
+        assert!(lost.contains("the registry cannot be reached"), "{lost}");
         check_pull(
             "received unexpected HTTP status: 503 Service Unavailable",
             FaultKind::Image,
@@ -206,6 +255,26 @@ mod tests {
         );
         check_pull("toomanyrequests: you have reached your limit", FaultKind::Image, true);
         check_pull("write /var/lib/x: no space left on device", FaultKind::Capacity, true);
+    }
+
+    #[test]
+    fn words_in_the_name_of_an_image_are_not_the_engines() {
+        let denied =
+            "pull access denied for {}, repository does not exist or may require 'docker login'";
+        let unknown = "manifest for {} not found: manifest unknown";
+        let lost = "Get \"https://registry-1.docker.io/v2/{}/manifests/1\": EOF";
+        for image in
+            ["geofence:1", "org/timeout-test:latest", "library/eof", "h:5000/no-eof@sha256:ab"]
+        {
+            for (text, retryable) in [(denied, false), (unknown, false), (lost, true)] {
+                let text = text.replace("{}", image);
+                let fault = of_pull(image, &text);
+                assert_eq!((fault.kind, fault.retryable), (FaultKind::Image, retryable), "{text}");
+                assert!(fault.message.contains(&text));
+            }
+        }
+        let full = of_pull("denied/not", "write /var/lib/x: no space left on device");
+        assert_eq!(full.kind, FaultKind::Capacity);
     }
 
     #[test]

@@ -2,16 +2,18 @@
 //! one and hands it to the engine crate, which alone talks to it; nothing here knows of runs.
 //!
 //! ```text
-//!  DockerDriver ─ ensure ─ pull ─ inspect ─ events ─ logs ─ signal     one file per deed
-//!                    └───────┴───────┴─ client ─┴──────┴──────┘        limits, version, connection
+//!  DockerDriver ─ ensure ─ pull ─ images ─ inspect ─ events ─ logs ─ signal   one file per deed
+//!                    └───────┴───────┴─── client ──┴──────┴──────┘       limits, version, connection
+//!                           archive                                    what an import brings
 //!                 body  labels  reference  credentials  fault  clock   what Docker's words mean
 //!                              outage                                  was it the engine's doing?
 //! ```
 //!
 //! It must never start a container twice, never touch a container without this instance's label,
-//! and never take silence for an answer: an engine that does not answer is `Unreachable`, and only
-//! its own "no such container" is `Absent`.
+//! never prune an image without its mark, and never take silence for an answer: an engine that does
+//! not answer is `Unreachable`, and only its own "no such container" is `Absent`.
 
+pub mod archive;
 mod body;
 mod client;
 mod clock;
@@ -19,6 +21,7 @@ mod credentials;
 mod ensure;
 mod events;
 mod fault;
+mod images;
 mod inspect;
 pub mod labels;
 mod limits;
@@ -26,9 +29,9 @@ mod logs;
 mod mend;
 mod outage;
 mod pull;
-mod reference;
 mod signal;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use futures_util::future::BoxFuture;
@@ -38,6 +41,7 @@ use gofer_core::ports::driver::{
     Capabilities, ContainerSpec, Driver, DriverError, DriverStream, EngineEvent, EngineInfo,
     FaultKind, Handle, Listed, LogEnd, Observed, ProgressSink, PullRequest, PulledImage,
 };
+use gofer_core::ports::images::Images;
 
 use crate::client::Client;
 
@@ -57,16 +61,27 @@ pub struct DockerSettings {
 
 impl DockerSettings {
     /// As the `docker` command has it: `DOCKER_HOST`, and `config.json` in `DOCKER_CONFIG` or in
-    /// `.docker` in the home directory.
+    /// `.docker` in the home directory. `DOCKER_TLS_VERIFY` and `DOCKER_TLS` make a `tcp://` host an
+    /// `https://` one, which [`DockerDriver::new`] refuses: it is never spoken to without TLS.
     #[must_use]
     pub fn from_env(instance: InstanceId) -> Self {
-        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        Self::from_variables(instance, |name| std::env::var_os(name))
+    }
+
+    fn from_variables(instance: InstanceId, get: impl Fn(&str) -> Option<OsString>) -> Self {
+        let set = |name: &str| get(name).filter(|value| !value.is_empty());
+        let wants_tls = set("DOCKER_TLS_VERIFY").or_else(|| set("DOCKER_TLS")).is_some();
+        let host = set("DOCKER_HOST").map(|host| host.to_string_lossy().into_owned());
+        let host = host.map(|host| match host.strip_prefix("tcp://") {
+            Some(rest) if wants_tls => format!("https://{rest}"),
+            Some(_) | None => host,
+        });
         let config_dir = set("DOCKER_CONFIG")
             .map(PathBuf::from)
             .or_else(|| set("HOME").map(|home| PathBuf::from(home).join(".docker")));
         Self {
             instance,
-            host: set("DOCKER_HOST").and_then(|host| host.into_string().ok()),
+            host,
             config_file: config_dir.map(|dir| dir.join("config.json")),
             last_contact_ms: None,
         }
@@ -183,5 +198,38 @@ impl Driver for DockerDriver {
     fn list(&self, instance: &InstanceId) -> BoxFuture<'_, Result<Vec<Listed>, DriverError>> {
         let instance = instance.clone();
         Box::pin(async move { inspect::list(&self.client, &instance).await })
+    }
+
+    fn images(&self) -> &dyn Images {
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host_of(variables: &[(&str, &str)]) -> Option<String> {
+        let get = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| OsString::from(value))
+        };
+        let instance = InstanceId::parse("01arz3ndektsv4rrffq69g5fav").unwrap();
+        DockerSettings::from_variables(instance, get).host
+    }
+
+    #[test]
+    fn an_engine_that_wants_tls_is_never_spoken_to_without() {
+        let (host, verify) = (("DOCKER_HOST", "tcp://h:2376"), ("DOCKER_TLS_VERIFY", "1"));
+        assert_eq!(host_of(&[host]).as_deref(), Some("tcp://h:2376"));
+        assert_eq!(host_of(&[verify]), None, "the socket knows no TLS");
+        let socket = ("DOCKER_HOST", "unix:///run/docker.sock");
+        assert_eq!(host_of(&[socket, verify]).as_deref(), Some("unix:///run/docker.sock"));
+        for tls in [verify, ("DOCKER_TLS", "1")] {
+            let host = host_of(&[host, tls]);
+            let fault = Client::new(host.as_deref()).unwrap_err();
+            assert_eq!(fault.kind, FaultKind::Config);
+            assert!(fault.message.contains("TLS"), "{}", fault.message);
+        }
     }
 }

@@ -20,6 +20,15 @@ pub(crate) const ACT_LIMIT: Duration = Duration::from_secs(120);
 /// reports progress all along; the longest silence is a registry that does not answer.
 pub(crate) const PULL_SILENCE_MAX: Duration = Duration::from_secs(600);
 
+/// How long the engine may work on an archive, once it has it, without a word: it unpacks every
+/// layer in that time.
+pub(crate) const LOAD_SILENCE_MAX: Duration = Duration::from_secs(1100);
+
+/// Pieces of an archive that wait for the engine to read them, and the bytes of each: enough to
+/// keep a local socket busy.
+pub(crate) const LOAD_PIECES_MAX: usize = 8;
+pub(crate) const LOAD_PIECE_BYTES: usize = 256 * 1024;
+
 /// The client library's own limit, on response heads only. A pull sends its head with the first
 /// progress line, so this one must lie above [`PULL_SILENCE_MAX`]; our own limits hold the rest.
 pub(crate) const RESPONSE_HEAD_LIMIT_S: u64 = 1200;

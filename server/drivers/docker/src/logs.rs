@@ -136,6 +136,32 @@ mod tests {
         assert_eq!(read(frames(), Cursor { since_s: 5, skip: 9 }).await, data(&[]));
     }
 
+    /// What a resumed reading depends on: the cursor is no later than a line that is open, so that the
+    /// line is seen again and its lost end can be told.
+    #[tokio::test]
+    async fn a_lost_line_end_is_put_back_across_a_resumed_reading() {
+        let at = |time_s: i64, data: Vec<u8>| Frame {
+            stream: Stream::Stdout,
+            time_ns: time_s * NS_PER_S,
+            data: data.into(),
+        };
+        let raw =
+            [at(5, vec![b'x'; 16 * 1024]), at(5, b"rest".to_vec()), at(21, b"next\n".to_vec())];
+        let given = |from: usize| {
+            let mut mend = Mend::default();
+            raw[from..]
+                .iter()
+                .flat_map(|frame| mend.mend(frame.clone()).collect::<Vec<_>>())
+                .map(Ok)
+                .collect()
+        };
+        // Two frames were stored, and then the reading broke.
+        let rest = read(given(0), Cursor { since_s: 5, skip: 2 }).await;
+        assert_eq!(rest, [Some(Bytes::from("\n")), Some(Bytes::from("next\n"))]);
+        let too_late = read(given(2), Cursor { since_s: 6, skip: 0 }).await;
+        assert_eq!(too_late, [Some(Bytes::from("next\n"))], "which is why it goes back that far");
+    }
+
     #[tokio::test]
     async fn nothing_is_given_after_a_fault() {
         let fault = Err(DriverError::new(FaultKind::Engine, "x"));

@@ -5,7 +5,8 @@
 //! its own, when the next frame of that stream shows that it was there.
 //!
 //! It carries the time of the cut line, as all pieces of one line do, so that a cursor counts it
-//! together with them. What cannot be known is whether a *last* line above 16 KiB was finished; on
+//! together with them. A reading that is resumed knows nothing of what came before it, so it is begun
+//! no later than a line that is still open. What cannot be known is whether a *last* line above 16 KiB was finished; on
 //! such engines it is given as unfinished.
 
 use bytes::Bytes;

@@ -12,9 +12,9 @@ use gofer_core::pipeline::PullPolicy;
 use gofer_core::ports::driver::{
     DriverError, FaultKind, ProgressSink, PullProgress, PullRequest, PulledImage,
 };
+use gofer_images::Reference;
 
 use crate::client::Client;
-use crate::reference::Reference;
 use crate::{credentials, fault, limits};
 
 /// The status line that carries the digest of what was pulled.
@@ -50,7 +50,10 @@ pub(crate) async fn pull(
     pulled(&reference, image, digest)
 }
 
-async fn look(client: &Client, image: &str) -> Result<Option<ImageInspect>, DriverError> {
+pub(crate) async fn look(
+    client: &Client,
+    image: &str,
+) -> Result<Option<ImageInspect>, DriverError> {
     let name = image.to_owned();
     let found = client
         .read(&format!("inspect image {image}"), |docker| async move {

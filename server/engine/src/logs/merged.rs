@@ -136,11 +136,16 @@ impl RunLogFollow {
             }
             for attempt in &task.attempts {
                 let tag = Tag { task_position, attempt: attempt.number };
-                let gone = attempt.collected.is_some_and(|log| log.state == LogState::Removed);
-                if gone || self.sources.contains_key(&tag) {
+                let nothing = attempt
+                    .collected
+                    .is_some_and(|log| matches!(log.state, LogState::Removed | LogState::None));
+                if nothing || self.sources.contains_key(&tag) {
                     continue;
                 }
                 if let Some(source) = self.open(run, &task.task, tag).await? {
+                    // Only now: a follower that is dropped in the middle of the opening still knows
+                    // where to go on.
+                    self.from.remove(&tag);
                     self.sources.insert(tag, source);
                 }
             }
@@ -148,17 +153,12 @@ impl RunLogFollow {
         Ok(())
     }
 
-    async fn open(
-        &mut self,
-        run: &Run,
-        task: &TaskId,
-        tag: Tag,
-    ) -> Result<Option<Source>, Problem> {
+    async fn open(&self, run: &Run, task: &TaskId, tag: Tag) -> Result<Option<Source>, Problem> {
         let query =
             LogQuery { run: self.run.clone(), task: task.clone(), attempt: Some(tag.attempt) };
         let Some(found) = self.shared.find_log(run, &query)? else { return Ok(None) };
         let Some(reader) = self.shared.open_log(&found).await? else { return Ok(None) };
-        let (from, tail) = (self.from.remove(&tag), self.tail_lines);
+        let (from, tail) = (self.from.get(&tag).cloned(), self.tail_lines);
         blocking(move || {
             let position = match (from, tail) {
                 (Some(bytes), _) => reader.position(&bytes)?,

@@ -20,7 +20,7 @@ pub(crate) use board::Board;
 pub use follow::{FollowItem, LogBatch, LogFollow};
 pub use merged::{RunLogFollow, TaggedFrame};
 pub(crate) use pump::Pump;
-pub use query::{LogAnswer, LogQuery};
+pub use query::{LogAnswer, LogQuery, PageFrom};
 pub(crate) use rest::{Ending, Rest};
 
 /// The folder of the logs and the board of those that are being written.

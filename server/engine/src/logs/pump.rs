@@ -37,8 +37,8 @@ impl Pump {
         let give_up = CancellationToken::new();
         let (tell, copied) = watch::channel(0);
         let work = Copying { shared: Arc::clone(shared), key: key.clone(), path, handle, tell };
-        let (stop, enough) = (shared.tasks.stop().clone(), give_up.clone());
-        shared.tasks.spawn(TaskKind::Attempt, format!("log of {key}"), async move {
+        let (stop, enough) = (shared.tasks.stop(TaskKind::Pump).clone(), give_up.clone());
+        shared.tasks.spawn(TaskKind::Pump, format!("log of {key}"), async move {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = enough.cancelled() => {}

@@ -24,6 +24,15 @@ pub struct LogQuery {
     pub attempt: Option<AttemptNumber>,
 }
 
+/// Where a page begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PageFrom {
+    /// At a place that anybody can name.
+    Start(Start),
+    /// Where the cursor of an earlier page points.
+    Cursor(Vec<u8>),
+}
+
 /// A page of a log, or why there is none.
 #[derive(Debug, Clone)]
 pub struct LogAnswer {
@@ -52,11 +61,12 @@ impl Engine {
     /// waits for that, so that whoever waited for a run finds its logs whole.
     ///
     /// # Errors
-    /// NotFound for a run, task or attempt that is not; Rejected for a log that was removed.
+    /// NotFound for a run, task or attempt that is not; Rejected for a log that was removed; Invalid
+    /// for a foreign cursor.
     pub async fn read_log(
         &self,
         query: &LogQuery,
-        from: Start,
+        from: PageFrom,
         limits: PageLimits,
     ) -> Result<LogAnswer, Problem> {
         let run = self.shared.current_run(&query.run).await?;
@@ -76,7 +86,14 @@ impl Engine {
             }
             None => Ok(LogAnswer { attempt, summary: NOTHING, page: None }),
             Some(reader) => {
-                let page = blocking(move || reader.page(from, limits)).await?;
+                let page = blocking(move || {
+                    let start = match from {
+                        PageFrom::Start(start) => start,
+                        PageFrom::Cursor(bytes) => Start::At(reader.position(&bytes)?),
+                    };
+                    reader.page(start, limits)
+                })
+                .await?;
                 Ok(LogAnswer { attempt, summary: page.progress.summary(), page: Some(page) })
             }
         }

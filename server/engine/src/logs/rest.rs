@@ -11,7 +11,7 @@ use gofer_logs::{End, LogError, LogPath, LogReader, LogWriter};
 
 use crate::engine::Shared;
 use crate::engine_state::is_unreachable;
-use crate::limits::{FULL_BACKOFF, LOG_TRIES_MAX};
+use crate::limits::{FULL_BACKOFF, LOG_AGAIN_AFTER, LOG_TRIES_MAX};
 
 use super::pump::in_chunks;
 
@@ -69,7 +69,7 @@ impl Rest<'_> {
             match LogWriter::open(&self.path) {
                 Err(error) if n_tries < LOG_TRIES_MAX && is_passing(&error) => {
                     n_tries += 1;
-                    tokio::time::sleep(FULL_BACKOFF / 5).await;
+                    tokio::time::sleep(LOG_AGAIN_AFTER).await;
                 }
                 opened => return opened,
             }

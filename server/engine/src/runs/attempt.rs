@@ -12,7 +12,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use gofer_core::ids::{AttemptKey, AttemptNumber};
 use gofer_core::pipeline::TaskConfig;
@@ -26,12 +25,9 @@ use super::owner::Input;
 use crate::engine::Shared;
 use crate::engine_state::is_unreachable;
 use crate::failpoint;
-use crate::limits::INSPECT_EVERY;
+use crate::limits::{INSPECT_EVERY, STOPPING_LOOK_EVERY};
 use crate::logs::Pump;
 use crate::tasks::TaskKind;
-
-/// How often a container that was told to stop is looked at.
-const STOPPING_LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Where an attempt's work begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +86,7 @@ impl AttemptHandle {
             pump: None,
         };
         let name = format!("attempt {}", attempt.key);
-        let stop = shared.tasks.stop().clone();
+        let stop = shared.tasks.stop(TaskKind::Attempt).clone();
         shared.tasks.spawn(TaskKind::Attempt, name, async move {
             tokio::select! {
                 // Letting go in the middle is what a crash does, and that is survived.
@@ -167,6 +163,9 @@ impl Attempt {
         let looks = self.shared.looks.clone();
         let look = looks.register(&self.key);
         loop {
+            // Marked as seen before looking: what is wanted from now on wakes the wait below, however
+            // long the calls in between take.
+            self.want.mark_unchanged();
             match self.inspect().await {
                 Observed::Created(handle) => {
                     if self.created_but_not_started(handle).await == Life::Over {
@@ -191,7 +190,7 @@ impl Attempt {
                     break;
                 }
             }
-            let stopping = self.want.borrow_and_update().stop.is_some();
+            let stopping = self.want.borrow().stop.is_some();
             let nap = if stopping { STOPPING_LOOK_EVERY } else { INSPECT_EVERY };
             tokio::select! {
                 () = look.notified() => {}
@@ -231,7 +230,24 @@ impl Attempt {
         if force == Force::Grace && self.told_to_stop {
             return;
         }
-        let stopped = self.patiently(|driver| {
+        let stopped = match force {
+            Force::Kill => self.order(&handle, Force::Kill).await,
+            // A kill does not wait for the answer to a stop: the engine may take its time with it.
+            Force::Grace => tokio::select! {
+                stopped = self.order(&handle, Force::Grace) => stopped,
+                () = self.kill_wanted() => self.order(&handle, Force::Kill).await,
+            },
+        };
+        match stopped {
+            Ok(()) => self.told_to_stop = true,
+            Err(error) => {
+                tracing::warn!(attempt = %self.key, %error, "could not stop a container; trying again");
+            }
+        }
+    }
+
+    async fn order(&self, handle: &Handle, force: Force) -> Result<(), DriverError> {
+        self.patiently(|driver| {
             let handle = handle.clone();
             async move {
                 match force {
@@ -239,12 +255,15 @@ impl Attempt {
                     Force::Kill => driver.kill(&handle).await,
                 }
             }
-        });
-        match stopped.await {
-            Ok(()) => self.told_to_stop = true,
-            Err(error) => {
-                tracing::warn!(attempt = %self.key, %error, "could not stop a container; trying again");
-            }
+        })
+        .await
+    }
+
+    /// Waits until a kill is wanted; for ever where the owner is gone, which ends this task anyway.
+    async fn kill_wanted(&self) {
+        let mut want = self.want.clone();
+        if want.wait_for(|want| want.stop == Some(Force::Kill)).await.is_err() {
+            std::future::pending::<()>().await;
         }
     }
 

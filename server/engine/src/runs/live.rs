@@ -46,6 +46,15 @@ pub struct RunWatch {
 }
 
 impl RunHandle {
+    /// The way to a run that changes no more: its answers come from the rules, its watches have
+    /// ended, and nobody owns it.
+    pub(crate) fn settled(run: Run) -> Self {
+        let (inbox, _closed) = mpsc::channel(1);
+        let (_ended, run) = watch::channel(Arc::new(run));
+        let (_none, live) = watch::channel(BTreeMap::new());
+        Self { inbox, watch: RunWatch { run, live } }
+    }
+
     /// Asks the owner and waits until its answer is committed. None where the owner has ended
     /// meanwhile: the run must be looked up again. A settled run has no owner for long and changes
     /// no more, so its answer is the rule's.

@@ -92,7 +92,7 @@ impl Owner {
 
     async fn own(mut self) {
         self.perform(self.run.resume(), Freshness::Resumed);
-        let stop = self.shared.tasks.stop().clone();
+        let stop = self.shared.tasks.stop(TaskKind::Owner).clone();
         while !self.run.is_settled() {
             let first = tokio::select! {
                 () = stop.cancelled() => return,
@@ -144,7 +144,7 @@ impl Owner {
                 Err(problem) => {
                     tracing::error!(run = %self.run.spec.key, %problem, "could not commit a step; trying again");
                     batch = batch.refuse_requests(&self.run, &problem, self.shared.clock.now());
-                    let stop = self.shared.tasks.stop();
+                    let stop = self.shared.tasks.stop(TaskKind::Owner);
                     tokio::select! {
                         () = stop.cancelled() => return Committed::Stopping,
                         () = tokio::time::sleep(FULL_BACKOFF) => {}
@@ -206,7 +206,9 @@ impl Owner {
                 }
                 Effect::ArmTimer { timer, at } => self.timers.arm(timer, at),
                 Effect::ReleaseSlot => {
-                    self.shared.dispatch.tell_later(Message::Released(self.run.spec.key.clone()));
+                    let spec = &self.run.spec;
+                    let released = Message::Released(spec.key.clone(), spec.uid.clone());
+                    self.shared.dispatch.tell_later(released);
                 }
             }
         }

@@ -151,12 +151,20 @@ fn a_second_writer_is_kept_out_until_the_first_is_gone() {
 /// The newest second that the rule allows, found by trying every place.
 fn newest_cursor(frames: &[Frame]) -> Cursor {
     let newest_ns = frames.iter().map(|frame| frame.time_ns).max();
+    let last_of = |stream| frames.iter().rev().find(|frame| frame.stream == stream);
+    let open_ns = [Stream::Stdout, Stream::Stderr]
+        .into_iter()
+        .filter_map(last_of)
+        .filter(|frame| !frame.data.ends_with(b"\n"))
+        .map(|frame| frame.time_ns)
+        .min()
+        .unwrap_or(i64::MAX);
     let mut best = Cursor { since_s: 0, skip: frames.len() as u64 };
     for n_before in 0..frames.len() {
         let (before, from) = frames.split_at(n_before);
         let earliest = from.iter().map(|frame| frame.time_ns).min().unwrap();
         let settled = newest_ns.unwrap() - 2 * SECOND_NS;
-        let since_s = earliest.min(settled).div_euclid(SECOND_NS);
+        let since_s = earliest.min(settled).min(open_ns).div_euclid(SECOND_NS);
         let fits = before.iter().all(|frame| frame.time_ns < since_s * SECOND_NS);
         if fits && since_s > best.since_s {
             best = Cursor { since_s, skip: from.len() as u64 };
@@ -208,6 +216,27 @@ proptest! {
         prop_assert_eq!(writer.resume_cursor().unwrap(), cursor);
         prop_assert_eq!(engine(&frames, cursor), frames[n_stored..].to_vec());
     }
+}
+
+#[test]
+fn the_cursor_goes_back_to_a_line_that_is_open() {
+    let folder = folder();
+    let path = log_in(&folder);
+    let at = |s: i64| (1_700_000_000 + s) * SECOND_NS;
+    let mut frames = vec![
+        frame(Stream::Stdout, at(0), "first\n"),
+        frame(Stream::Stdout, at(10), "a piece of a line"),
+        frame(Stream::Stdout, at(10), " and another"),
+    ];
+    // More than a gap of the index, all of it later and on the other stream.
+    frames.extend((0..1_000).map(|n| frame(Stream::Stderr, at(11 + n), format!("{n}\n"))));
+    let mut writer = write(&path, &frames);
+    assert_eq!(
+        writer.resume_cursor().unwrap(),
+        Cursor { since_s: at(10) / SECOND_NS, skip: 1_002 }
+    );
+    writer.append(&[frame(Stream::Stdout, at(1_011), "\n")]).unwrap();
+    assert_eq!(writer.resume_cursor().unwrap().since_s, at(1_009) / SECOND_NS);
 }
 
 #[test]

@@ -121,19 +121,6 @@ impl Db<'_> {
             |row| Ok((run_key(row)?, words::parsed("run uid", row.get(3)?)?)),
         )
     }
-
-    pub(crate) fn run_uids(self) -> Result<BTreeSet<RunUid>, StoreError> {
-        let uids =
-            self.rows("SELECT uid FROM runs", [], |row| words::parsed("run uid", row.get(0)?))?;
-        Ok(uids.into_iter().collect())
-    }
-
-    pub(crate) fn log_owners(self) -> Result<BTreeSet<RunUid>, StoreError> {
-        let uids = self.rows("SELECT uid FROM runs WHERE logs_removed = 0", [], |row| {
-            words::parsed("run uid", row.get(0)?)
-        })?;
-        Ok(uids.into_iter().collect())
-    }
 }
 
 /// The filter as part of the cursor: a page of one filter is no page of another.

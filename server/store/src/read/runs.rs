@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gofer_core::ids::{PipelineKey, RunKey, RunUid};
+use gofer_core::ids::{PipelineKey, RunKey};
 use gofer_core::log::LogState;
 use gofer_core::problem::Problem;
 use gofer_core::run::{Run, RunSpec, TaskRun};
@@ -36,14 +36,6 @@ impl Db<'_> {
         found.map_or_else(|| Err(self.no_run(key)?.into()), Ok)
     }
 
-    pub(crate) fn run_by_uid(self, uid: &RunUid) -> Result<Option<Run>, StoreError> {
-        self.row(
-            concat!("SELECT ", run_columns!(), " FROM runs WHERE uid = ?1"),
-            [uid.as_str()],
-            |row| self.whole_run(row),
-        )
-    }
-
     pub(crate) fn active_runs(self) -> Result<Vec<Run>, StoreError> {
         self.rows(
             concat!(
@@ -66,7 +58,8 @@ impl Db<'_> {
             last => vec![last.to_string()],
         };
         let what = format!("run {} of pipeline `{}`", key.run, key.pipeline.pipeline);
-        Ok(Problem::not_found(what, near).with_next("`gofer run list` shows the runs"))
+        let next = format!("`gofer run list {}` shows its runs", key.pipeline);
+        Ok(Problem::not_found(what, near).with_next(next))
     }
 
     fn whole_run(self, row: &Row<'_>) -> Result<Run, StoreError> {

@@ -12,7 +12,7 @@ use crate::records::Progress;
 use crate::words;
 
 /// Most entries that one call prunes: about 20 ms of the writer.
-const PRUNED_MAX: usize = 5_000;
+const PRUNED_MAX: u64 = 5_000;
 
 impl Tx<'_> {
     /// Opens or shuts the door for new runs of the whole server. Returns whether that changed
@@ -57,23 +57,49 @@ impl Tx<'_> {
     }
 
     /// Removes entries from before that time, the oldest first and at most a portion of them. The
-    /// newest entry stays, however old.
+    /// newest entry stays, however old. An entry from after `now` was made when the clock was wrong:
+    /// it is as old as the entries that follow it, and holds up none of them.
     ///
     /// # Errors
     /// A fault of the database.
-    pub fn prune_history(&self, before: Timestamp) -> Result<Progress, StoreError> {
+    pub fn prune_history(&self, before: Timestamp, now: Timestamp) -> Result<Progress, StoreError> {
         self.guarded(|| {
-            let oldest: Vec<(EventSeq, i64)> = self.db.rows(
-                "SELECT seq, time_ms FROM events WHERE seq < ?1 ORDER BY seq LIMIT ?2",
-                params![self.seq.get(), PRUNED_MAX],
+            let Some((first, last)) = self.old_entries(before, now)? else {
+                return Ok(Progress::Done);
+            };
+            let portion = first.saturating_add(PRUNED_MAX);
+            self.write("DELETE FROM events WHERE seq < ?1 AND seq <= ?2", [portion, last])?;
+            Ok(if last.saturating_add(1) >= portion { Progress::More } else { Progress::Done })
+        })
+    }
+
+    /// The numbers of the oldest entry and of an old one up to which all may go; none where the
+    /// oldest is to be kept.
+    fn old_entries(
+        &self,
+        before: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<(EventSeq, EventSeq)>, StoreError> {
+        let first = self.db.oldest_seq()?;
+        let mut from = first;
+        loop {
+            let next: Vec<(EventSeq, i64)> = self.db.rows(
+                "SELECT seq, time_ms FROM events WHERE seq >= ?1 AND seq < ?2 ORDER BY seq LIMIT ?3",
+                params![from, self.seq.get(), PRUNED_MAX],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )?;
-            let old = oldest.iter().take_while(|(_, time)| *time < before.as_ms());
-            let n_old = old.clone().count();
-            let Some((last, _)) = old.last() else { return Ok(Progress::Done) };
-            self.write("DELETE FROM events WHERE seq <= ?1", [last])?;
-            Ok(if n_old == PRUNED_MAX { Progress::More } else { Progress::Done })
-        })
+            let is_kept = |time: i64| (before.as_ms()..=now.as_ms()).contains(&time);
+            let goes = next.iter().take_while(|(_, time)| !is_kept(*time));
+            let n_going = goes.clone().count();
+            if let Some((last, _)) = goes.filter(|(_, time)| *time < before.as_ms()).last() {
+                return Ok(Some((first, *last)));
+            }
+            match next.last() {
+                // A whole portion from the future: look behind it.
+                Some((last, _)) if n_going == next.len() => from = last.saturating_add(1),
+                Some(_) | None => return Ok(None),
+            }
+        }
     }
 
     pub(super) fn append(&self, entry: &Entry, now: Timestamp) -> Result<(), StoreError> {

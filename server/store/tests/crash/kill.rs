@@ -17,7 +17,7 @@ const ANSWERS: usize = 300;
 /// The child: writes and tells what was answered, until it is killed.
 fn write_until_killed(dir: &Path) -> ! {
     let mut store = Store::open(dir, &uid(0), at(0)).unwrap();
-    let mut n = u64::try_from(store.reader().unwrap().run_uids().unwrap().len()).unwrap();
+    let mut n = u64::try_from(store.reader().unwrap().active_runs().unwrap().len()).unwrap();
     loop {
         let jobs = (0..7)
             .map(|_| {

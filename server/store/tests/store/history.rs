@@ -84,9 +84,9 @@ fn pruning_takes_the_old_end_and_never_the_newest_number() {
     for ms in [10, 20, 5, 30] {
         world.run(move |tx| tx.append_entries(&[lost()], at(ms))).unwrap();
     }
-    assert_eq!(world.run(|tx| tx.prune_history(at(15))).unwrap(), Progress::Done);
+    assert_eq!(world.run(|tx| tx.prune_history(at(15), at(2_000))).unwrap(), Progress::Done);
     assert_eq!(world.reader().oldest_seq().unwrap(), 2, "what is kept has no gap");
-    assert_eq!(world.run(|tx| tx.prune_history(at(1_000))).unwrap(), Progress::Done);
+    assert_eq!(world.run(|tx| tx.prune_history(at(1_000), at(2_000))).unwrap(), Progress::Done);
     assert_eq!(world.reader().oldest_seq().unwrap(), 4);
     world.reopen();
     let last = world.run(|tx| tx.append_entries(&[lost()], at(40))).unwrap();
@@ -98,8 +98,34 @@ fn pruning_works_in_portions() {
     let mut world = World::new();
     let entries: Vec<Entry> = (0..12_000).map(|_| lost()).collect();
     world.run(move |tx| tx.append_entries(&entries, at(1))).unwrap();
-    let n_calls =
-        (1..).find(|_| world.run(|tx| tx.prune_history(at(2))).unwrap() == Progress::Done).unwrap();
-    assert_eq!(n_calls, 3);
+    assert_eq!(prune_all(&mut world, 2, 3), 3);
     assert_eq!(world.reader().oldest_seq().unwrap(), 12_000);
+}
+
+/// Prunes until nothing is left to do, and gives the number of calls.
+fn prune_all(world: &mut World, before: i64, now: i64) -> usize {
+    let call = |world: &mut World| world.run(move |tx| tx.prune_history(at(before), at(now)));
+    (1..).find(|_| call(world).unwrap() == Progress::Done).unwrap()
+}
+
+#[test]
+fn entries_from_the_future_do_not_stop_the_pruning() {
+    let mut world = World::new();
+    let mut append = |n_entries: usize, ms: i64| {
+        let entries: Vec<Entry> = (0..n_entries).map(|_| lost()).collect();
+        world.run(move |tx| tx.append_entries(&entries, at(ms))).unwrap();
+    };
+    append(3, 10);
+    append(6_000, 9_999); // the clock was ahead for a day
+    append(2, 20);
+    append(1, 9_999);
+    append(1, 50);
+    append(1, 60);
+    let oldest = |world: &World| world.reader().oldest_seq().unwrap();
+    prune_all(&mut world, 15, 100);
+    assert_eq!(oldest(&world), 4, "nothing says how old what came then is");
+    prune_all(&mut world, 30, 100);
+    assert_eq!(oldest(&world), 6_006);
+    prune_all(&mut world, 55, 100);
+    assert_eq!(oldest(&world), 6_008);
 }

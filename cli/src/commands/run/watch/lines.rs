@@ -38,11 +38,11 @@ pub(super) async fn watch(
     let mut state = None;
     let mut expired = pin!(args.expire());
     let mut interrupt = pin!(wait::interrupted());
-    loop {
+    let waited = loop {
         let update = tokio::select! {
             update = watch.next() => update.transpose()?,
-            () = &mut expired => return Ok(Waited::TooLong),
-            () = &mut interrupt => return Ok(Waited::Interrupted),
+            () = &mut expired => break Waited::TooLong,
+            () = &mut interrupt => break Waited::Interrupted,
         };
         match (&update, watch.run()) {
             (Some(RunUpdate::Snapshot | RunUpdate::Changed(_)), Some(run)) if machine => {
@@ -60,15 +60,13 @@ pub(super) async fn watch(
             }
             (Some(RunUpdate::Snapshot | RunUpdate::Changed(_)), None) => {} // nothing is known yet
             (Some(RunUpdate::Lost(why)), _) => wait::lost(context, why),
-            (Some(RunUpdate::Complete) | None, now) => {
-                if let Some(run) = now.filter(|_| machine) {
-                    let end = run.status.map_or("UNKNOWN", gofer_client::model::RunStatus::word);
-                    jsonl::last(&mut context.out, end, None)?;
-                }
-                return wait::complete(now);
-            }
+            (Some(RunUpdate::Complete) | None, now) => break wait::complete(now)?,
         }
+    };
+    if machine {
+        jsonl::last(&mut context.out, waited.word(), None)?;
     }
+    Ok(waited)
 }
 
 fn object(context: &mut Context, run: &Run, update: Option<&RunUpdate>) -> Result<(), Failure> {

@@ -84,7 +84,9 @@ pub(super) async fn watch(
                 Some(RunUpdate::Complete) | None => break wait::complete(watch.run())?,
             },
             update = logs.next(), if logging => match update.transpose()? {
-                Some(RunLogUpdate::Frames(frames)) => keep(&mut last, frames, last_lines),
+                Some(RunLogUpdate::Frames(frames)) => {
+                    keep(&mut last, frames, last_lines, context.out.look.width);
+                }
                 Some(RunLogUpdate::Gap(_) | RunLogUpdate::Lost(_)) => {} // only the last lines matter
                 Some(RunLogUpdate::End(_)) | None => logging = false,
             },
@@ -112,16 +114,23 @@ fn ended(told: &mut Told, run: Option<&Run>, look: &Look, over: &mut Vec<String>
     over.extend(complete.map(|task| fit(&dag::line(task, width, look), look.width)));
 }
 
-/// Keeps the last log lines.
-fn keep(last: &mut VecDeque<(String, String)>, frames: Vec<RunLogFrame>, n_max: usize) {
+/// Keeps the last log lines, of each as much as may be seen: a line need not end.
+fn keep(
+    last: &mut VecDeque<(String, String)>,
+    frames: Vec<RunLogFrame>,
+    n_max: usize,
+    width: usize,
+) {
+    // Colours and wide characters take more bytes than room.
+    let n_bytes_max = width.saturating_mul(4);
+    let start = |data: &[u8], n_bytes: usize| visible(data.get(..n_bytes).unwrap_or(data));
     for frame in frames {
         let data = frame.frame.data.strip_suffix(b"\n").unwrap_or(&frame.frame.data);
-        let text = visible(data);
         match last.back_mut() {
             Some((task, line)) if frame.frame.continues && *task == frame.task_id => {
-                line.push_str(&text);
+                line.push_str(&start(data, n_bytes_max.saturating_sub(line.len())));
             }
-            Some(_) | None => last.push_back((frame.task_id, text)),
+            Some(_) | None => last.push_back((frame.task_id, start(data, n_bytes_max))),
         }
         while last.len() > n_max {
             last.pop_front();
@@ -195,7 +204,7 @@ fn fit(line: &str, width: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use gofer_client::model::{TaskRun, TaskRunStatus, Time, Waiting};
+    use gofer_client::model::{LogFrame, LogStream, TaskRun, TaskRunStatus, Time, Waiting};
 
     use super::*;
     use crate::args::Format;
@@ -234,8 +243,8 @@ mod tests {
         let last = VecDeque::from([("build".to_owned(), "compiling".to_owned())]);
         let lines = moving(Some(&busy_run()), &last, &Look::terminal());
         insta::assert_snapshot!(lines.join("\n"), @r"
-        ● run simple/3 running 4s
-        ● build   running 4s
+        ● run simple/3 running 4 s
+        ● build   running 4 s
         ◌ check   processing  fetches rust:1.95, 1.0 MiB of 4.0 MiB
         ○ 1 waiting
           build │ compiling
@@ -251,6 +260,30 @@ mod tests {
         let lines = moving(Some(&run), &last, &Look::terminal());
         assert_eq!(lines.len(), MOVING_MAX);
         assert!(lines.iter().all(|line| line.chars().count() <= 80), "{lines:#?}");
+    }
+
+    #[test]
+    fn a_line_without_end_is_kept_as_far_as_it_is_seen() {
+        let frame = |data: Vec<u8>, continues| RunLogFrame {
+            task_id: "build".into(),
+            attempt: 1,
+            frame: LogFrame {
+                stream: LogStream::Stdout,
+                time_ns: 0,
+                line: 0,
+                continues,
+                data: data.into(),
+                offset: 0,
+            },
+        };
+        let mut last = VecDeque::new();
+        let long: Vec<RunLogFrame> =
+            (0..1_000).map(|n| frame(vec![b'x'; 16 * 1024], n > 0)).collect();
+        keep(&mut last, long, 3, 80);
+        keep(&mut last, vec![frame(vec![0x1b; 1 << 20], false)], 3, 80);
+        let lens: Vec<usize> = last.iter().map(|(_, line)| line.len()).collect();
+        assert_eq!(lens.len(), 2);
+        assert!(lens[0] >= 80 && lens.iter().all(|len| *len < 80 * 50), "{lens:?}");
     }
 
     #[test]

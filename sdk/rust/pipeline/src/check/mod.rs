@@ -13,7 +13,7 @@ use gofer_proto::sdk::v1 as pb;
 use crate::fault::{Fault, code};
 use crate::pipeline::Pipeline;
 use crate::place;
-use crate::text::{nearest, quote, shorten};
+use crate::text::{characters, nearest, quote, shorten, unfit};
 use graph::Graph;
 
 /// Fewest and most characters of an id.
@@ -72,8 +72,8 @@ fn of_pipeline(pipeline: &Pipeline) -> Vec<Fault> {
     let subject = format!("pipeline {}", quote(&pipeline.message.id));
     let place = place_of(pipeline);
     let mut faults = Vec::new();
-    if let Some(rule) = broken_id("pipeline", &pipeline.message.id) {
-        faults.push(Fault::new(code::ID, &subject, rule, &place));
+    if let Some(rule) = broken_id(&pipeline.message.id) {
+        faults.push(Fault::new(code::ID, &subject, format!("pipeline id {rule}"), &place));
     }
     faults.extend(pipeline.slips.iter().map(|slip| slip.to_fault(&subject)));
     if pipeline.tasks.is_empty() {
@@ -92,18 +92,18 @@ fn of_pipeline(pipeline: &Pipeline) -> Vec<Fault> {
     faults
 }
 
-/// The rule of ids that `id` breaks, in the server's words.
-fn broken_id(what: &str, id: &str) -> Option<String> {
+/// The rule of ids that `id` breaks, in the server's words; whose id it is stands before it.
+fn broken_id(id: &str) -> Option<String> {
     let shown = quote(id);
-    if let Some(c) = id.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '_') {
+    if let Some(odd) = unfit(id, |c| c.is_ascii_alphanumeric() || c == '_') {
         return Some(format!(
-            "{what} id {shown} holds the character {c:?}; only letters, digits and underscores are allowed"
+            "{shown} holds {odd}; only letters, digits and underscores are allowed"
         ));
     }
     let n_chars = id.len();
     (!ID_CHARS.contains(&n_chars)).then(|| {
         let (least, most) = (ID_CHARS.start(), ID_CHARS.end());
-        format!("{what} id {shown} has {n_chars} characters; {least} to {most} are allowed")
+        format!("{shown} has {}; {least} to {most} are allowed", characters(n_chars))
     })
 }
 
@@ -120,7 +120,7 @@ impl<'a> Tasks<'a> {
 
     /// What a fault calls the task: its id, or its number where the id does not tell it apart.
     fn subject(&self, at: usize, task: &pb::Task) -> String {
-        if self.graph.find(&task.id) == Some(at) && broken_id("task", &task.id).is_none() {
+        if self.graph.find(&task.id) == Some(at) && broken_id(&task.id).is_none() {
             format!("task `{}`", task.id)
         } else {
             format!("task #{}", at + 1)
@@ -131,8 +131,8 @@ impl<'a> Tasks<'a> {
     fn check_own(&self, at: usize, task: &pb::Task, subject: &str) -> Vec<Fault> {
         let mut faults = Vec::new();
         let place = source(task);
-        if let Some(rule) = broken_id("task", &task.id) {
-            faults.push(Fault::new(code::ID, subject, format!("{subject}: {rule}"), place));
+        if let Some(rule) = broken_id(&task.id) {
+            faults.push(Fault::new(code::ID, subject, format!("{subject}: its id {rule}"), place));
         }
         let first = self.graph.find(&task.id).filter(|first| *first != at);
         if let Some(first) = first.and_then(|first| self.tasks.get(first)) {
@@ -233,9 +233,11 @@ mod tests {
 
     #[test]
     fn ids_are_3_to_32_letters_digits_and_underscores() {
-        let holds = |id: &str, words: &str| broken_id("task", id).unwrap().contains(words);
-        assert_eq!(broken_id("task", "A_9"), None);
-        assert_eq!(broken_id("task", &"x".repeat(32)), None);
+        let holds = |id: &str, words: &str| broken_id(id).unwrap().contains(words);
+        assert_eq!(broken_id("A_9"), None);
+        assert_eq!(broken_id(&"x".repeat(32)), None);
+        assert!(holds("x", "`x` has 1 character; 3 to 32"));
+        assert!(holds("a-b c", "the characters '-', ' '; only"));
         assert!(holds("", "has 0 characters"));
         assert!(holds("ab", "has 2 characters"));
         assert!(holds(&"x".repeat(33), "has 33 characters"));

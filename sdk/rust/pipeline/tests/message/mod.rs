@@ -14,6 +14,7 @@ pub(crate) fn run(path: impl AsRef<Path>) -> (Option<i32>, Program) {
     let path = path.as_ref();
     let output = Command::new(path)
         .stdin(Stdio::null())
+        .env("GOFER_READER_SHOWS_FAULTS", "1")
         .output()
         .unwrap_or_else(|error| unreachable!("{} does not start: {error}", path.display()));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "", "standard error of {}", path.display());

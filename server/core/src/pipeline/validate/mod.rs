@@ -27,6 +27,23 @@ use super::limits::{
 };
 use super::text::is_hidden;
 use crate::ids::PipelineId;
+use crate::problem::Problem;
+
+/// Holds the name of an image, in the request's `field`, to the rules that a task's image is held to.
+///
+/// # Errors
+/// Invalid, with the broken rule and, where that is known, what to write instead.
+pub fn check_image_name(field: &str, name: &str) -> Result<(), Problem> {
+    if name.is_empty() {
+        return Err(Problem::invalid_field(field, "", "write the name of an image"));
+    }
+    syntax::broken_image(name).map_or(Ok(()), |broken| {
+        // The rule speaks of a task; here is none.
+        let rule = broken.rule.replacen("its image", "the image", 1);
+        let problem = Problem::invalid_field(field, name, rule);
+        Err(problem.with_next(broken.help.unwrap_or_default()))
+    })
+}
 
 /// Turns a draft into a config.
 ///

@@ -6,7 +6,7 @@ use crate::pipeline::limits::{
     IMAGE_BYTES_MAX, LABEL_KEY_BYTES_MAX, LABEL_VALUE_BYTES_MAX, PATH_BYTES_MAX, USER_BYTES_MAX,
     USER_NUMBER_MAX,
 };
-use crate::pipeline::text::{is_hidden, quote};
+use crate::pipeline::text::{is_hidden, quote, unfit};
 
 /// A broken rule, and what the author can do about it.
 pub(super) struct Broken {
@@ -107,7 +107,8 @@ fn is_registry(part: &str) -> bool {
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']' | '_');
     let host = part.rsplit_once(':').map_or(part, |(host, _)| host);
     let marked = part.contains(['.', ':']) || part == "localhost";
-    marked && !host.is_empty() && part.chars().all(fits)
+    // An empty label would make `..` a registry, and a path out of wherever the name is used.
+    marked && host.split('.').all(|label| !label.is_empty()) && part.chars().all(fits)
 }
 
 fn is_tag(tag: &str) -> bool {
@@ -147,9 +148,9 @@ pub(super) fn broken_user(user: &str) -> Option<Broken> {
             );
             return Some(Broken::new(message));
         }
-        let fits = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '$');
-        if let Some(c) = part.chars().find(|c| !fits(c)) {
-            let broken = Broken::new(format!("its user {shown} holds the character {c:?}"));
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '$');
+        if let Some(odd) = unfit(part, fits) {
+            let broken = Broken::new(format!("its user {shown} holds {odd}"));
             return Some(broken.help("write `user`, `uid`, `user:group` or `uid:gid`".to_owned()));
         }
         if part.starts_with('-') {
@@ -190,7 +191,7 @@ pub(super) fn broken_workdir(path: &str) -> Option<Broken> {
 pub(super) fn broken_label(key: &str, value: &str) -> Vec<String> {
     let shown = quote(key);
     let mut broken = Vec::new();
-    let fits = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
     if key.is_empty() {
         broken.push("a label has no key".to_owned());
     }
@@ -200,8 +201,8 @@ pub(super) fn broken_label(key: &str, value: &str) -> Vec<String> {
             key.len()
         ));
     }
-    if let Some(c) = key.chars().find(|c| !fits(c)) {
-        broken.push(format!("the key of label {shown} holds the character {c:?}"));
+    if let Some(odd) = unfit(key, fits) {
+        broken.push(format!("the key of label {shown} holds {odd}"));
     }
     if key == "gofer" || key.starts_with("gofer.") || key.starts_with("gofer/") {
         broken.push(format!("the key of label {shown} is reserved for Gofer"));
@@ -274,6 +275,8 @@ mod tests {
         check(broken_image, "/a", "empty part");
         check(broken_image, "a/", "empty part");
         check(broken_image, ":3", "empty part");
+        check(broken_image, "../containers/x", "begin and end");
+        check(broken_image, "a..b:1/x", "':'");
         check(broken_image, "-a", "begin and end");
         check(broken_image, "a/b-", "begin and end");
         check(broken_image, "secret{{key}}", "'{'");

@@ -2,6 +2,7 @@
 //! snapshot (a changed cell is a changed promise), and properties over random walks. The third,
 //! the simulation with crashes and a deaf engine, is in the tests crate.
 
+mod clocks;
 mod properties;
 mod table;
 
