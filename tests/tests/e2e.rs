@@ -4,6 +4,7 @@
 
 mod e2e {
     mod commands;
+    mod demo;
     mod detaching;
     mod ends;
     mod failpoints;

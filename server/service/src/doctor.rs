@@ -118,6 +118,10 @@ fn data_dir(dir: &Path) -> Finding {
         return Finding::lacking(WHAT, format!("{} cannot be made", dir.display()), CHOOSE)
             .broken();
     };
+    if !there.is_dir() {
+        let found = format!("{} is no folder, so nothing can be made in it", there.display());
+        return Finding::lacking(WHAT, found, CHOOSE).broken();
+    }
     if let Err(error) = rustix::fs::access(there, rustix::fs::Access::WRITE_OK) {
         let found = format!("{} cannot be written: {error}", there.display());
         return Finding::lacking(WHAT, found, CHOOSE).broken();
@@ -179,7 +183,7 @@ mod tests {
         let address = taken.local_addr().unwrap();
         let config = Config { address, ..Config::default() };
         assert_eq!(super::address(&config).health, Health::Lacking);
-        let fault = data_dir(Path::new("/proc/none/gofer"));
+        let fault = data_dir(Path::new("/dev/null/gofer"));
         assert_eq!(fault.health, Health::Broken, "{fault:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! One suite that holds every driver to the same behaviour, the fake as well: a fake that lies
 //! makes all tests above it lie. A case is a function over a [`Bench`]; [`conformance_suite!`]
-//! turns each into a test of its own. What only one engine can show (a registry, a restart) is
-//! tested beside the suite, in that engine's test file.
+//! turns each into a test of its own. What only one engine can show (a restart) is tested beside the
+//! suite, in that engine's test file; what only real ones can, a registry, has a suite of its own.
 //!
 //! To add a case: write it in the file of its theme, add its name to the list in
 //! [`conformance_suite!`]; it then runs on every driver.
@@ -13,6 +13,7 @@ pub mod images;
 pub mod imports;
 pub mod job;
 pub mod logs;
+pub mod registries;
 pub mod starts;
 pub mod watch;
 

@@ -14,8 +14,8 @@ use rustix::process::Signal;
 
 use crate::engine::Engine;
 use crate::files::AttemptDir;
-use crate::images::{self, Shelf};
-use crate::{ensure, events, inspect, logs, plan, remove, signal};
+use crate::images::Shelf;
+use crate::{ensure, events, inspect, logs, plan, pull, remove, signal};
 
 /// The embedded engine as the port sees it. Cheap to clone; clones share the engine.
 #[derive(Debug, Clone)]
@@ -78,9 +78,12 @@ impl Driver for EmbeddedDriver {
     fn pull(
         &self,
         request: PullRequest,
-        _progress: ProgressSink,
+        progress: ProgressSink,
     ) -> BoxFuture<'_, Result<PulledImage, DriverError>> {
-        Box::pin(images::pull(&self.engine, request))
+        Box::pin(async move {
+            let (store, config_file) = (self.engine.store(), self.engine.config_file());
+            pull::pull(store, config_file, &request, &progress).await
+        })
     }
 
     fn ensure(&self, spec: ContainerSpec) -> BoxFuture<'_, Result<Handle, DriverError>> {

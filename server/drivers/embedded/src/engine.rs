@@ -2,6 +2,7 @@
 //! what. One object for all drivers in a process on one data directory; dropping it stops the
 //! watching, and no container.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use gofer_core::ids::AttemptKey;
@@ -26,6 +27,7 @@ use crate::spawn::Program;
 pub(crate) struct Engine {
     home: Home,
     store: Store,
+    config_file: Option<PathBuf>,
     program: Program,
     machine: Machine,
     network: Network,
@@ -44,6 +46,7 @@ pub(crate) struct Engine {
 pub(crate) struct Parts {
     pub(crate) home: Home,
     pub(crate) store: Store,
+    pub(crate) config_file: Option<PathBuf>,
     pub(crate) program: Program,
     pub(crate) machine: Machine,
     pub(crate) network: Network,
@@ -51,10 +54,11 @@ pub(crate) struct Parts {
 
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
-        let Parts { home, store, program, machine, network } = parts;
+        let Parts { home, store, config_file, program, machine, network } = parts;
         Arc::new(Self {
             home,
             store,
+            config_file,
             program,
             machine,
             network,
@@ -73,6 +77,11 @@ impl Engine {
 
     pub(crate) fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Docker's `config.json` of the user.
+    pub(crate) fn config_file(&self) -> Option<&Path> {
+        self.config_file.as_deref()
     }
 
     pub(crate) fn program(&self) -> &Program {

@@ -1,11 +1,10 @@
-//! The port of images on the store of this engine, and what a run asks of it.
+//! The port of images on the store of this engine.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use gofer_core::pipeline::PullPolicy;
-use gofer_core::ports::driver::{DriverError, FaultKind, PullRequest, PulledImage};
+use gofer_core::ports::driver::{DriverError, FaultKind};
 use gofer_core::ports::images::{Image, ImageArchive, Images, Pruned};
 use gofer_images::{Entry, ErrorKind, ImageError};
 
@@ -102,34 +101,4 @@ fn in_use(engine: &Engine) -> std::io::Result<BTreeSet<String>> {
 fn image(entry: Entry) -> Image {
     let Entry { id, names, size_bytes, created_ms } = entry;
     Image { id, names, size_bytes, created_ms }
-}
-
-/// Makes an image available to a run. What is on this engine is taken; registries are not asked.
-pub(crate) async fn pull(
-    engine: &Arc<Engine>,
-    request: PullRequest,
-) -> Result<PulledImage, DriverError> {
-    let PullRequest { image: name, policy, .. } = request;
-    let refused = |why: &str| {
-        let import = "`gofer image import` brings it in from an archive";
-        let message = format!("could not use image {name}: {why}; {import}");
-        Err(DriverError::new(FaultKind::Image, message))
-    };
-    if policy == PullPolicy::Always {
-        return refused("its pull policy is always, and this engine does not ask registries yet");
-    }
-    let tried = format!("use image {name}");
-    let (wanted, what) = (name.clone(), tried.clone());
-    let find = move |engine: &Engine| {
-        engine.store().find(&wanted).map_err(|error| image_fault(&what, &error))
-    };
-    match (engine.blocking(&tried, find).await?, policy) {
-        (Some(image), _) => Ok(PulledImage { image_id: image.id, digest: image.digest }),
-        (None, PullPolicy::Never) => {
-            refused("it is not on the engine, and its pull policy is never")
-        }
-        (None, PullPolicy::IfNotPresent | PullPolicy::Always) => {
-            refused("it is not on the engine, and this engine does not ask registries yet")
-        }
-    }
 }

@@ -7,7 +7,7 @@
 //!     │  inspect  events  logs  signal  remove      │
 //!     └─ look ─ adopt ────────── files ─────────────┘   spec started lock shim log exit
 //!                home  bells  process  cgroup            what both sides stand on
-//!        images  probe  plan  limits  fault              what only the server needs
+//!        images  pull  probe  plan  limits  fault        what only the server needs
 //! ```
 //!
 //! At most one container per attempt needs no memory in the server: the lock and the marker in the
@@ -33,6 +33,7 @@ mod look;
 mod plan;
 mod probe;
 mod process;
+mod pull;
 mod remove;
 mod shim;
 mod signal;
@@ -87,7 +88,7 @@ impl EmbeddedDriver {
     /// [`FaultKind::Config`] with what is missing and what to do, where this machine cannot run the
     /// engine; other kinds where the data directory cannot be used.
     pub fn open(settings: EmbeddedSettings) -> Result<Self, DriverError> {
-        let EmbeddedSettings { instance, data_dir, program, config_file: _, network } = settings;
+        let EmbeddedSettings { instance, data_dir, program, config_file, network } = settings;
         let tried = format!("open the embedded engine in {}", data_dir.display());
         let of_io = |error| fault::of_io(&tried, &error);
         let home = Home::open(&data_dir).map_err(of_io)?;
@@ -102,6 +103,9 @@ impl EmbeddedDriver {
             Network::None => files::spec::Network::None,
             Network::Host => files::spec::Network::Host,
         };
-        Ok(Self::new(Engine::new(Parts { home, store, program, machine, network }), instance))
+        Ok(Self::new(
+            Engine::new(Parts { home, store, config_file, program, machine, network }),
+            instance,
+        ))
     }
 }

@@ -42,7 +42,7 @@ impl Source<'_> {
     /// Sees to it that the store has the blob.
     pub(super) async fn fetch(&self, blob: &Descriptor) -> Result<(), DriverError> {
         let seat = BLOBS.board(blob.digest.clone()).await;
-        let seat = seat.map_err(|fault| self.judge.shared("its layer", fault))?;
+        let seat = seat.map_err(|fault| self.judge.shared("its layer", &fault))?;
         let fetched = self.fetch_alone(blob).await;
         seat.landed(fetched)
     }

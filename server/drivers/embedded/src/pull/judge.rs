@@ -76,6 +76,13 @@ impl Judge<'_> {
         self.fault(retryable, &format!("{what}: {said}{gap}"))
     }
 
+    /// The fault of a machine on which no registry can be asked.
+    pub(super) fn no_client(&self, error: &OciDistributionError) -> DriverError {
+        let hint = "install ca-certificates, or name a file of such certificates in SSL_CERT_FILE";
+        let (image, cause) = (self.image, chain(error));
+        crate::fault::engine(format!("could not pull image {image}, TLS fails: {cause}; {hint}"))
+    }
+
     /// The fault of a transfer that broke off.
     pub(super) fn cut(&self, error: &dyn Error) -> DriverError {
         self.fault(true, &format!("the registry broke off: {}", chain(error)))
@@ -114,12 +121,12 @@ impl Judge<'_> {
     }
 
     /// The fault of another pull, which this one waited for.
-    pub(super) fn shared(&self, what: &str, fault: DriverError) -> DriverError {
+    pub(super) fn shared(&self, what: &str, fault: &DriverError) -> DriverError {
         let message = format!(
             "could not pull image {}, another pull of {what} failed: {}",
             self.image, fault.message
         );
-        DriverError { message: self.login.hide(&message), ..fault }
+        DriverError { message: self.login.hide(&message), ..fault.clone() }
     }
 
     /// The fault of a step that did not come back: it panicked, or the server goes down.

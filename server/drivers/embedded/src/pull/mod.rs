@@ -82,7 +82,7 @@ pub(crate) async fn pull(
         // Of many tasks that start at once, one asks the registry for the others.
         PullPolicy::IfNotPresent => {
             let seat = IMAGES.board(reference.to_string()).await;
-            let seat = seat.map_err(|fault| judge.shared("the image", fault))?;
+            let seat = seat.map_err(|fault| judge.shared("the image", &fault))?;
             if let Some(here) = look(store, image).await? {
                 return Ok(pulled(here));
             }
@@ -206,7 +206,7 @@ async fn commit(
     manifest: &Digest,
 ) -> Result<StoredImage, DriverError> {
     let seat = COMMITS.board(manifest.to_string()).await;
-    let seat = seat.map_err(|fault| judge.shared("the image", fault))?;
+    let seat = seat.map_err(|fault| judge.shared("the image", &fault))?;
     let (store, name, manifest) = (store.clone(), judge.image.to_owned(), manifest.to_string());
     let committed = spawn_blocking(move || store.commit(Some(&name), &manifest)).await;
     let committed = committed.map_err(|error| judge.lost(&error));

@@ -55,15 +55,9 @@ impl<'a> Registry<'a> {
     ) -> Result<Self, DriverError> {
         // It reads the certificates of this machine's authorities, some hundred files.
         let protocol = protocol(reference);
-        let client = spawn_blocking(move || client(protocol)).await.map_err(|error| {
-            // The crate panics where there are none.
-            if error.is_panic() {
-                crate::fault::engine(no_certificates(judge))
-            } else {
-                judge.lost(&error)
-            }
-        })?;
-        let client = client.map_err(|error| judge.registry(&error))?;
+        let client = spawn_blocking(move || client(protocol)).await;
+        let client =
+            client.map_err(|error| judge.lost(&error))?.map_err(|error| judge.no_client(&error))?;
         let registry = Self { client, image: image(reference), auth: judge.login.auth(), judge };
         registry.sign_in().await?;
         Ok(registry)
@@ -125,14 +119,6 @@ fn client(protocol: ClientProtocol) -> Result<Client, OciDistributionError> {
         user_agent: USER_AGENT,
         ..ClientConfig::default()
     })
-}
-
-fn no_certificates(judge: &Judge<'_>) -> String {
-    format!(
-        "could not pull image {}: this machine has no certificates of authorities; install \
-         ca-certificates, or name a file of them in SSL_CERT_FILE",
-        judge.image
-    )
 }
 
 /// Plain HTTP to this very machine and TLS to all others, as Docker does unless it is told otherwise.
