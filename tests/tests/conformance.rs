@@ -111,7 +111,6 @@ async fn docker_puller() -> Result<Puller> {
     })
 }
 
-#[expect(clippy::unused_async, reason = "the suite's pullers are async")]
 async fn embedded_puller() -> Result<Puller> {
     let engine = Arc::new(BareEngine::new()?);
     Ok(Puller {
