@@ -77,6 +77,7 @@ impl Drop for Ground {
     fn drop(&mut self) {
         let Some(dir) = self.dir.take() else { return };
         let path = dir.keep();
+        end_containers(&path);
         // A driver may be deleting in it at the same time.
         for _ in 0..50 {
             match fs::remove_dir_all(&path) {
@@ -87,6 +88,35 @@ impl Drop for Ground {
             }
         }
         complain(&path);
+    }
+}
+
+/// Kills what a test that failed has left running, by the shims' own records. The shim of a container
+/// that is killed clears up and leaves.
+fn end_containers(data_dir: &Path) {
+    for folder in entries(&data_dir.join("engine/attempts")).unwrap_or_default() {
+        let record = fs::read(folder.join("shim.json")).unwrap_or_default();
+        let record: serde_json::Value = serde_json::from_slice(&record).unwrap_or_default();
+        let pid = |of: &str| i32::try_from(record.get(of)?.get("pid")?.as_i64()?).ok();
+        let (Some(shim), Some(container)) = (pid("shim"), pid("container")) else { continue };
+        let command = PathBuf::from(format!("/proc/{shim}/cmdline"));
+        let lives = || {
+            let command = fs::read(&command).unwrap_or_default();
+            String::from_utf8_lossy(&command).contains(&*folder.to_string_lossy())
+        };
+        if lives()
+            && let Some(container) = rustix::process::Pid::from_raw(container)
+        {
+            // One that has ended meanwhile is what is wanted.
+            rustix::process::kill_process(container, rustix::process::Signal::KILL)
+                .unwrap_or_default();
+        }
+        for _ in 0..100 {
+            if !lives() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 

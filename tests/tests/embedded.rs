@@ -149,8 +149,7 @@ async fn fifty_containers_outlive_their_server_and_the_next_finds_them_all() -> 
     ensure!(matches!(events.next().await, Some(Ok(EngineEvent::Connected))));
     let listed = next.list(&instance).await?;
     ensure!(listed.len() == 50 && listed.iter().all(|one| one.running), "{listed:?}");
-    for (spec, handle) in specs.iter().zip(&handles) {
-        ensure!(next.ensure(spec.clone()).await? == *handle, "another container");
+    for handle in &handles {
         let mut log = next.logs(handle, Cursor::default(), Follow::Yes);
         let line = tokio::time::timeout(PATIENCE, log.next()).await?;
         ensure!(matches!(&line, Some(Ok(frame)) if frame.data == "before\n"), "{line:?}");
@@ -170,6 +169,7 @@ async fn fifty_containers_outlive_their_server_and_the_next_finds_them_all() -> 
         ensure!(end.code == 7 && !end.interrupted, "{end:?}");
         let log: Vec<_> = next.logs(handle, Cursor::default(), Follow::No).collect().await;
         ensure!(log.len() == 2, "{log:?}");
+        ensure!(next.ensure(spec.clone()).await? == *handle, "another container");
         next.remove(handle).await?;
     }
     nothing_is_left(&ground, &specs).await
@@ -188,6 +188,11 @@ async fn a_killed_shim_takes_its_container_along_and_the_end_is_nobodys_success(
     let line = tokio::time::timeout(PATIENCE, log.next()).await?;
     ensure!(matches!(&line, Some(Ok(frame)) if frame.data == "here\n"), "{line:?}");
     let (shim, container) = processes(&ground, &spec)?;
+    // What is told of the start is heard first.
+    let quiet = Duration::from_millis(300);
+    while let Ok(event) = tokio::time::timeout(quiet, events.next()).await {
+        ensure!(matches!(&event, Some(Ok(EngineEvent::Changed(_)))), "{event:?}");
+    }
     kill_process(shim, Signal::KILL)?;
     // It is told, not only found.
     tokio::time::timeout(Duration::from_secs(5), async {

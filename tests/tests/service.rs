@@ -15,6 +15,7 @@ mod service {
     mod images;
     mod log_follows;
     mod log_pages;
+    mod owners;
     mod restarts;
     mod spy;
     mod starts;

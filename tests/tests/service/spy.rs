@@ -28,6 +28,8 @@ pub(crate) enum Order {
 struct Seen {
     running_max: usize,
     orders: Vec<Order>,
+    /// Whether a stop is never answered.
+    stops_hang: bool,
 }
 
 /// The driver; clones share what they saw.
@@ -54,6 +56,11 @@ impl Spy {
     /// The orders to end containers, in their order.
     pub(crate) fn orders(&self) -> Vec<Order> {
         self.seen.lock().unwrap().orders.clone()
+    }
+
+    /// From now on a stop is heard and never answered.
+    pub(crate) fn let_stops_hang(&self) {
+        self.seen.lock().unwrap().stops_hang = true;
     }
 
     fn shifted(&self, seen: Observed) -> Observed {
@@ -123,7 +130,11 @@ impl Driver for Spy {
     }
 
     fn stop(&self, handle: &Handle) -> BoxFuture<'_, Result<(), DriverError>> {
-        self.seen.lock().unwrap().orders.push(Order::Stop(handle.key.clone()));
+        let mut seen = self.seen.lock().unwrap();
+        seen.orders.push(Order::Stop(handle.key.clone()));
+        if seen.stops_hang {
+            return Box::pin(std::future::pending());
+        }
         self.driver.stop(handle)
     }
 

@@ -4,9 +4,9 @@
 //! ```text
 //!  exit.json whole ──────────────────────────► Ended     (the shim may still be clearing up)
 //!  else, another boot ───────────────────────► Lost      what reached the disk is not known
-//!  else, no `started` ───────────────────────► Created   nothing of the task has run, or will unasked
 //!  else, lock busy ── shim.json ─────────────► Running
 //!                  └─ none ──────────────────► Starting
+//!  else, no `started` ───────────────────────► Created   nothing of the task has run, or will unasked
 //!  else ─────────────────────────────────────► Lost      the shim died, and with it the container
 //! ```
 //!
@@ -23,7 +23,7 @@ pub(crate) struct View {
     pub(crate) boot: Boot,
     /// Whether the marker is there.
     pub(crate) started: bool,
-    /// Whether a shim lives. Not asked, and free, where the marker is missing.
+    /// Whether a shim lives.
     pub(crate) lock: Lock,
     /// What the shim says of its processes; none where the file is missing or torn.
     pub(crate) shim: Option<ShimFile>,
@@ -84,8 +84,8 @@ pub(crate) fn judge(view: View) -> Life {
         return Life::Ended(exit);
     }
     match (boot, started, lock) {
-        (Boot::This, false, _) => Life::Created,
-        (Boot::This, true, Lock::Busy) => shim.map_or(Life::Starting, Life::Running),
+        (Boot::This, _, Lock::Busy) => shim.map_or(Life::Starting, Life::Running),
+        (Boot::This, false, Lock::Free) => Life::Created,
         (Boot::This, true, Lock::Free) | (Boot::Another, _, _) => Life::Lost(Lost {
             started_ms: shim.as_ref().map(|shim| shim.started_ms),
             last_sign_ms,
@@ -153,7 +153,10 @@ mod tests {
 
     #[test]
     fn a_held_lock_means_alive() {
-        assert_eq!(judge(view(true, Lock::Busy)), Life::Starting);
+        // The marker comes a moment after the lock.
+        for started in [false, true] {
+            assert_eq!(judge(view(started, Lock::Busy)), Life::Starting);
+        }
         let running = View { shim: Some(shim()), ..view(true, Lock::Busy) };
         assert_eq!(judge(running), Life::Running(shim()));
     }

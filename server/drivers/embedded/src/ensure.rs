@@ -173,7 +173,10 @@ async fn come_up(engine: &Arc<Engine>, spec: &ContainerSpec) -> Result<Option<Sh
                     }
                     // The next look tells what the record says.
                     Word::Exit => engine.tasks().spawn(listen(shim, None)),
-                    Word::Gone => shim.reap().await,
+                    Word::Gone => {
+                        shim.reap().await;
+                        tokio::time::sleep(limits::LOOK_PAUSE).await;
+                    }
                 }
             }
         }

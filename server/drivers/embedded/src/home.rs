@@ -245,29 +245,11 @@ fn open_up(folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::spec::Network;
-    use std::collections::BTreeMap;
 
     fn spec(task: &str) -> SpecFile {
         let uid = RunUid::parse("01j9zzzzzzzzzzzzzzzzzzzzzz").unwrap();
-        SpecFile {
-            v: 1,
-            instance: uid.clone(),
-            key: AttemptKey { uid, task: TaskId::parse(task).unwrap(), attempt: 12 },
-            boot_id: "b".to_owned(),
-            spec_hash: "v1:x".to_owned(),
-            image_id: "sha256:1".to_owned(),
-            layers: Vec::new(),
-            argv: vec!["true".to_owned()],
-            workdir: "/".to_owned(),
-            user: None,
-            hostname: "x".to_owned(),
-            cpu_milli: None,
-            memory_bytes: None,
-            pids_max: 64,
-            network: Network::None,
-            labels: BTreeMap::new(),
-        }
+        let key = AttemptKey { uid: uid.clone(), task: TaskId::parse(task).unwrap(), attempt: 12 };
+        SpecFile::for_tests(uid, key, "b")
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub(crate) fn look(dir: &AttemptDir, boot_id: &str) -> io::Result<Option<Seen>> 
 
 fn view_of(dir: &AttemptDir, boot: Boot) -> io::Result<View> {
     let started = dir.started().try_exists()?;
-    let lock = match started && files::lock::is_busy(&dir.lock())? {
+    let lock = match files::lock::is_busy(&dir.lock())? {
         true => Lock::Busy,
         false => Lock::Free,
     };

@@ -102,9 +102,9 @@ fn take(engine: &Engine, tried: &str, dir: &AttemptDir) -> Result<Taken, DriverE
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Taken::Away(None)),
         Err(error) => return Err(of(error)),
     };
-    // A shim that died has left the control groups that it would have deleted, and perhaps, for a
-    // moment, what is in them.
-    if let (Life::Lost(_), Some(name)) = (&seen.life, dir.path().file_name()) {
+    // A shim that was killed has left the control groups that it would have deleted, and perhaps,
+    // for a moment, what is in them. It may have been killed just now, whatever was seen before.
+    if let (true, Some(name)) = (seen.life != Life::Created, dir.path().file_name()) {
         let group = Cgroup::of(&name.to_string_lossy());
         group.kill_all().and_then(|()| group.remove()).map_err(of)?;
     }
@@ -137,4 +137,80 @@ fn empty(engine: &Arc<Engine>, grave: Option<PathBuf>) {
             }
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Parts;
+    use crate::files::spec::{Network, SpecFile};
+    use crate::home::Home;
+    use crate::probe::{Cgroups, Machine};
+    use crate::spawn::Program;
+    use gofer_core::ids::{RunUid, TaskId};
+    use std::path::Path;
+
+    fn engine(data: &Path) -> Arc<Engine> {
+        let home = Home::open(data).unwrap();
+        let machine = Machine {
+            kernel: String::new(),
+            cgroups: Cgroups::V1,
+            no_memory_limit: None,
+            no_cpu_limit: None,
+        };
+        Engine::new(Parts {
+            store: gofer_images::Store::open(&home.images()).unwrap(),
+            home,
+            config_file: None,
+            program: Program::seal(Path::new("/bin/true")).unwrap(),
+            machine,
+            network: Network::None,
+        })
+    }
+
+    fn made(engine: &Engine) -> AttemptDir {
+        let uid = RunUid::parse("01j9zzzzzzzzzzzzzzzzzzzzzz").unwrap();
+        let key = AttemptKey { uid: uid.clone(), task: TaskId::parse("task").unwrap(), attempt: 1 };
+        let spec = SpecFile::for_tests(uid, key, engine.home().boot_id());
+        assert!(engine.home().make(&spec).unwrap());
+        engine.home().attempt(&spec.instance, &spec.key)
+    }
+
+    /// A shim that opened the lock before the folder went would otherwise begin in the trash.
+    #[test]
+    fn what_never_ran_is_marked_before_it_goes() {
+        let data = tempfile::tempdir().unwrap();
+        let engine = engine(data.path());
+        let dir = made(&engine);
+        let Taken::Away(Some(grave)) = take(&engine, "take", &dir).unwrap() else {
+            panic!("it stays")
+        };
+        assert!(grave.join("started").exists() && !dir.path().exists());
+        assert!(matches!(take(&engine, "take", &dir).unwrap(), Taken::Away(None)));
+    }
+
+    #[test]
+    fn nothing_goes_under_a_living_shim() {
+        let data = tempfile::tempdir().unwrap();
+        let engine = engine(data.path());
+        let dir = made(&engine);
+        let shim = files::lock::take(&dir.lock()).unwrap().unwrap();
+        assert!(matches!(take(&engine, "take", &dir).unwrap(), Taken::NotYet));
+        assert!(dir.path().exists());
+        drop(shim);
+        assert!(matches!(take(&engine, "take", &dir).unwrap(), Taken::Away(Some(_))));
+    }
+
+    #[tokio::test]
+    async fn a_start_that_was_faster_keeps_its_folder() {
+        let data = tempfile::tempdir().unwrap();
+        let engine = engine(data.path());
+        let dir = made(&engine);
+        assert!(mark(&dir).unwrap());
+        unless_started(&engine, &dir).await.unwrap();
+        assert!(dir.path().exists());
+        std::fs::remove_file(dir.started()).unwrap();
+        unless_started(&engine, &dir).await.unwrap();
+        assert!(!dir.path().exists());
+    }
 }

@@ -67,3 +67,28 @@ impl std::fmt::Debug for EnvMessage {
         f.debug_struct("EnvMessage").field("n_variables", &self.env.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+impl SpecFile {
+    /// A container that does nothing.
+    pub(crate) fn for_tests(instance: InstanceId, key: AttemptKey, boot_id: &str) -> Self {
+        Self {
+            v: super::VERSION,
+            instance,
+            key,
+            boot_id: boot_id.to_owned(),
+            spec_hash: "v1:x".to_owned(),
+            image_id: "sha256:1".to_owned(),
+            layers: Vec::new(),
+            argv: vec!["true".to_owned()],
+            workdir: "/".to_owned(),
+            user: None,
+            hostname: "x".to_owned(),
+            cpu_milli: None,
+            memory_bytes: None,
+            pids_max: 64,
+            network: Network::None,
+            labels: BTreeMap::new(),
+        }
+    }
+}
