@@ -3,6 +3,7 @@
 
 pub mod driver;
 pub mod images;
+mod spec_hash;
 
 use std::fmt;
 

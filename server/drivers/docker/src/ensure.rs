@@ -128,7 +128,7 @@ fn is_ours(spec: &ContainerSpec, found: &ContainerInspectResponse) -> bool {
 /// Whether it is a container of ours that was made from other settings and never started.
 fn is_outdated(spec: &ContainerSpec, found: &ContainerInspectResponse) -> bool {
     let labels = found.config.as_ref().and_then(|config| config.labels.as_ref());
-    let same = labels::same_spec(labels.and_then(|labels| labels.get(labels::SPEC)), spec);
+    let same = labels::same_spec(labels, spec);
     match inspect::life_of(found) {
         Life::Created | Life::Refused { .. } => is_ours(spec, found) && !same,
         Life::Running { .. } | Life::Ended { .. } => false,
@@ -141,7 +141,7 @@ async fn adopt(
     found: &ContainerInspectResponse,
 ) -> Result<Handle, DriverError> {
     let held = found.config.as_ref().and_then(|config| config.labels.as_ref());
-    if !labels::same_spec(held.and_then(|labels| labels.get(labels::SPEC)), spec) {
+    if !labels::same_spec(held, spec) {
         let message = format!(
             "could not run {}: the container {} was made from other settings",
             spec.key,

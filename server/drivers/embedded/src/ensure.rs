@@ -198,7 +198,7 @@ fn step(engine: &Engine, spec: &ContainerSpec, dir: &AttemptDir) -> Result<Step,
     let Some(Seen { spec: found, life }) = engine.look(dir)? else {
         return make(engine, spec, dir);
     };
-    let same = found.as_ref().is_none_or(|found| plan::same_spec(&found.spec_hash, spec));
+    let same = found.as_ref().is_none_or(|found| spec.has_hash(&found.spec_hash));
     match (life, found) {
         (Life::Created, Some(found)) if same => {
             let _in_use = engine.use_images();

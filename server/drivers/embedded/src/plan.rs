@@ -2,12 +2,10 @@
 //! Docker merges them, so that one pipeline means the same on both engines.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use gofer_core::ports::driver::{ContainerSpec, DriverError, FaultKind};
 use gofer_images::{ImageConfig, StoredImage};
-use sha2::{Digest, Sha256};
 
 use crate::files::VERSION;
 use crate::files::spec::{EnvMessage, Network, SpecFile};
@@ -15,10 +13,6 @@ use crate::limits;
 
 /// Where commands are looked up if neither image nor task says so; Docker's default.
 const PATH_DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// The form of the hash. A release that changes what is hashed counts it up; hashes of another
-/// form are not compared, so that an upgrade adopts what runs.
-const HASH_FORM: &str = "v1:";
 
 /// Says whether `spec` could run at all.
 pub(crate) fn validate(spec: &ContainerSpec) -> Result<(), DriverError> {
@@ -89,7 +83,7 @@ pub(crate) fn spec_file(
         instance: spec.instance.clone(),
         key: spec.key.clone(),
         boot_id: boot_id.to_owned(),
-        spec_hash: spec_hash(spec),
+        spec_hash: spec.hash(),
         image_id: image.id.to_owned(),
         layers: image.layers.to_vec(),
         argv,
@@ -140,77 +134,6 @@ pub(crate) fn environment(spec: &ContainerSpec, image: &ImageConfig) -> EnvMessa
     env.extend(image.env.iter().cloned());
     env.extend(spec.env.iter().map(|(name, value)| (name.clone(), value.clone())));
     EnvMessage { env }
-}
-
-/// Whether a container that carries `found` was made from `spec`.
-pub(crate) fn same_spec(found: &str, spec: &ContainerSpec) -> bool {
-    // Another release's form: the attempt in the name says enough.
-    !found.starts_with(HASH_FORM) || found == spec_hash(spec)
-}
-
-/// A hash over all that makes the container, the same for the same spec: maps in it are sorted.
-pub(crate) fn spec_hash(spec: &ContainerSpec) -> String {
-    let ContainerSpec {
-        instance,
-        key,
-        image,
-        entrypoint,
-        command,
-        env,
-        user,
-        workdir,
-        cpu_milli,
-        memory_bytes,
-        pids_max,
-        labels,
-    } = spec;
-    let mut hash = Hash(Sha256::new());
-    hash.text(instance.as_str());
-    hash.text(&key.to_string());
-    hash.text(image);
-    hash.list(entrypoint);
-    hash.list(command);
-    hash.map(env);
-    hash.optional(user.as_deref());
-    hash.optional(workdir.as_deref());
-    hash.optional(cpu_milli.map(|cpu| cpu.to_string()).as_deref());
-    hash.optional(memory_bytes.map(|memory| memory.to_string()).as_deref());
-    hash.text(&pids_max.to_string());
-    hash.map(labels);
-    let digest = hash.0.finalize();
-    digest.iter().fold(HASH_FORM.to_owned(), |mut text, byte| {
-        // Writing into a String cannot fail.
-        write!(text, "{byte:02x}").unwrap_or_default();
-        text
-    })
-}
-
-/// Puts the length before each text, so that two different specs never give the same bytes.
-struct Hash(Sha256);
-
-impl Hash {
-    fn text(&mut self, text: &str) {
-        self.0.update(format!("{}:", text.len()));
-        self.0.update(text);
-    }
-
-    fn optional(&mut self, text: Option<&str>) {
-        self.text(if text.is_some() { "some" } else { "none" });
-        self.text(text.unwrap_or_default());
-    }
-
-    fn list(&mut self, texts: &[String]) {
-        self.text(&texts.len().to_string());
-        texts.iter().for_each(|text| self.text(text));
-    }
-
-    fn map(&mut self, texts: &BTreeMap<String, String>) {
-        self.text(&texts.len().to_string());
-        for (name, value) in texts {
-            self.text(name);
-            self.text(value);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -296,28 +219,6 @@ mod tests {
         bare.cmd.clear();
         let fault = file(&spec(), &bare).unwrap_err();
         assert_eq!(fault.kind, FaultKind::Config);
-    }
-
-    #[test]
-    fn every_setting_changes_the_hash_and_another_form_is_not_compared() {
-        let hash = spec_hash(&spec());
-        let others = [
-            ContainerSpec { image: "a:2".to_owned(), ..spec() },
-            ContainerSpec { entrypoint: words("a"), ..spec() },
-            ContainerSpec { command: words("a"), ..spec() },
-            ContainerSpec { env: BTreeMap::new(), ..spec() },
-            ContainerSpec { user: Some(String::new()), ..spec() },
-            ContainerSpec { workdir: Some("/".to_owned()), ..spec() },
-            ContainerSpec { cpu_milli: Some(64), ..spec() },
-            ContainerSpec { memory_bytes: Some(64), ..spec() },
-            ContainerSpec { pids_max: 65, ..spec() },
-            ContainerSpec { labels: spec().env, ..spec() },
-        ];
-        for other in &others {
-            assert_ne!(spec_hash(other), hash, "{other:?}");
-            assert!(!same_spec(&hash, other), "{other:?}");
-        }
-        assert!(same_spec(&hash, &spec()) && same_spec("v0:other", &spec()));
     }
 
     #[track_caller]

@@ -8,8 +8,11 @@ pub struct Key {
     pub path: &'static str,
     /// What it may be.
     pub kind: Kind,
-    /// What holds where nobody says anything, as a person would write it.
+    /// What holds where nobody says anything, as a person would write it: a value, or a sentence
+    /// where it depends on the machine.
     pub default: &'static str,
+    /// A value that it may have, for the sample file.
+    pub example: &'static str,
     /// What it does, in a few words.
     pub help: &'static str,
 }
@@ -31,7 +34,14 @@ pub enum Kind {
 pub(super) const ENGINES: &[&str] = &["auto", "docker", "embedded"];
 
 const fn key(path: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Key {
-    Key { path, kind, default, help }
+    Key { path, kind, default, example: default, help }
+}
+
+impl Key {
+    /// The same with an example, where the default is no value.
+    const fn such_as(self, example: &'static str) -> Self {
+        Self { example, ..self }
+    }
 }
 
 /// All settings, in the order of the sample file.
@@ -41,7 +51,8 @@ pub const KEYS: &[Key] = &[
         Kind::Text,
         "/var/lib/gofer as root, else ~/.local/share/gofer",
         "directory for everything that must survive",
-    ),
+    )
+    .such_as("/var/lib/gofer"),
     key("log_level", Kind::Text, "info", "what to log: error, warn, info, debug, trace"),
     key(
         "run_parallelism_limit",
@@ -62,7 +73,8 @@ pub const KEYS: &[Key] = &[
         "later runs after which a run's logs are removed",
     ),
     key("task_run_stop_timeout", Kind::Duration, "5m", "time between SIGTERM and SIGKILL"),
-    key("task_run_timeout_max", Kind::Duration, "none", "ceiling for every task's time limit"),
+    key("task_run_timeout_max", Kind::Duration, "none", "ceiling for every task's time limit")
+        .such_as("24h"),
     key("event_log_retention", Kind::Duration, "4380h", "age at which history is removed"),
     key("server.host", Kind::Text, "127.0.0.1:8080", "address to listen on, host:port"),
     key(
@@ -70,7 +82,8 @@ pub const KEYS: &[Key] = &[
         Kind::Text,
         "the address that it listens on",
         "address under which containers reach the server",
-    ),
+    )
+    .such_as("127.0.0.1:8080"),
     key("server.shutdown_timeout", Kind::Duration, "15s", "how long a stopping server waits"),
     key(
         "scheduler.engine",

@@ -17,27 +17,30 @@ pub fn sample() -> String {
     for key in KEYS {
         let (of, name) = key.path.split_once('.').unwrap_or(("", key.path));
         if of != block {
-            if !block.is_empty() {
-                text.push_str("// }\n");
-            }
+            close(&mut text, block);
             write_line(&mut text, format_args!("\n// {of} {{"));
             block = of;
         }
         let indent = if of.is_empty() { "" } else { "  " };
-        write_line(&mut text, format_args!("{indent}// {}", key.help));
-        write_line(&mut text, format_args!("//{indent} {name} = {}", shown(key)));
+        write_line(&mut text, format_args!("// {indent}# {} [{}]", key.help, key.default));
+        write_line(&mut text, format_args!("// {indent}{name} = {}", shown(key)));
     }
-    if !block.is_empty() {
-        text.push_str("// }\n");
-    }
+    close(&mut text, block);
     text
 }
 
-/// The default as it would stand in the file.
+/// Ends the block, where one is open.
+fn close(text: &mut String, block: &str) {
+    if !block.is_empty() {
+        text.push_str("// }\n");
+    }
+}
+
+/// The example as it would stand in the file.
 fn shown(key: &Key) -> String {
     match key.kind {
-        Kind::Number => key.default.to_owned(),
-        Kind::Text | Kind::Duration | Kind::Choice(_) => format!("\"{}\"", key.default),
+        Kind::Number => key.example.to_owned(),
+        Kind::Text | Kind::Duration | Kind::Choice(_) => format!("\"{}\"", key.example),
     }
 }
 
@@ -49,18 +52,26 @@ fn write_line(text: &mut String, line: std::fmt::Arguments<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Config, file};
 
     #[test]
-    fn the_sample_shows_every_key_and_is_a_settings_file_once_its_lines_are_used() {
+    fn the_sample_is_a_settings_file_as_it_stands_and_with_all_its_lines_used() {
         let sample = sample();
         insta::assert_snapshot!(sample);
-        let is_setting = |line: &&str| {
-            let line = line.trim_start_matches("//").trim();
-            line.contains(" = ") || line.ends_with('{') || line == "}"
-        };
-        let used: Vec<&str> =
-            sample.lines().filter(is_setting).map(|line| line.trim_start_matches("//")).collect();
-        let body = hcl_edit::parser::parse_body(&used.join("\n")).unwrap();
-        assert!(body.has_blocks("scheduler") && body.has_attribute("log_level"), "{used:?}");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gofer.hcl");
+        std::fs::write(&path, &sample).unwrap();
+        assert!(file::read(&path).unwrap().is_empty());
+        // The first lines say what the file is; the slashes go from all others.
+        let (_, settings) = sample.split_once("\n// #").unwrap();
+        let used: Vec<&str> = settings.lines().map(|line| line.trim_start_matches("//")).collect();
+        std::fs::write(&path, format!("#{}", used.join("\n"))).unwrap();
+        let given = file::read(&path).unwrap();
+        let paths: Vec<&str> = given.iter().map(|given| given.key.path).collect();
+        assert_eq!(paths, KEYS.iter().map(|key| key.path).collect::<Vec<_>>());
+        let mut config = Config::default();
+        for given in &given {
+            config.set(given).unwrap();
+        }
     }
 }
